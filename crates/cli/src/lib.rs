@@ -1,0 +1,1 @@
+//! The permafrost command.

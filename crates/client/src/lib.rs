@@ -1,0 +1,1 @@
+//! The API's client: SigV4 requests and their typed answers.

@@ -1,0 +1,1 @@
+//! The dump and restore engine: PostgreSQL on one side, the vault on the other.

@@ -1,0 +1,1 @@
+//! pg_dump's archive format: read and write the table of contents.

@@ -1,0 +1,1 @@
+//! The vault: what S3 holds.

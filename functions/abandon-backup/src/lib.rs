@@ -1,0 +1,1 @@
+//! abandon-backup.
