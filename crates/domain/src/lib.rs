@@ -1,1 +1,17 @@
 //! The words and rules of Permafrost, without I/O.
+//!
+//! **Invariant:** nothing here reads a clock, a random source, the environment, a socket or a file: `now` and
+//! random bits are arguments. Types are parsed at the edge and trusted inside.
+
+pub mod check;
+pub mod data_source;
+pub mod fault;
+pub mod ids;
+pub mod instance;
+pub mod job;
+pub mod recovery_point;
+pub mod retention;
+pub mod wire;
+
+pub use fault::{Code, Fault};
+pub use ids::{InstanceId, JobId, PointId};

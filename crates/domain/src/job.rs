@@ -1,0 +1,225 @@
+//! Jobs: one run of one operation, with progress and outcome.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::check::Readiness;
+use crate::data_source::DataSource;
+use crate::fault::Fault;
+use crate::ids::{InstanceId, JobId, PointId};
+use crate::instance::InstanceName;
+
+/// How long a job is kept in the catalog after it was asked for.
+pub const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum Operation {
+    /// Checks readiness and puts a database under protection.
+    ConfigureProtection,
+    /// Makes a recovery point.
+    Backup,
+    /// Restores a recovery point into a new database.
+    RestoreDatabase,
+}
+
+/// Where a job is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum JobStatus {
+    /// Asked for; its execution has not begun.
+    Queued,
+    /// Running.
+    InProgress,
+    /// Ended well.
+    Completed,
+    /// Ended well, with something that somebody should look at.
+    CompletedWithWarnings,
+    /// Ended with a fault.
+    Failed,
+    /// Somebody asked to end it; its functions are letting go.
+    Cancelling,
+    /// Ended because somebody asked.
+    Cancelled,
+    /// Not run, with its reason.
+    Skipped,
+}
+
+/// A text that is no status of a job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no status of a job: expected one of Queued, InProgress, Completed, CompletedWithWarnings, Failed, Cancelling, Cancelled, Skipped"
+)]
+pub struct InvalidJobStatus(String);
+
+impl JobStatus {
+    /// Every status.
+    pub const ALL: [JobStatus; 8] = [
+        Self::Queued,
+        Self::InProgress,
+        Self::Completed,
+        Self::CompletedWithWarnings,
+        Self::Failed,
+        Self::Cancelling,
+        Self::Cancelled,
+        Self::Skipped,
+    ];
+
+    /// The statuses of a job that has not ended.
+    pub const OPEN: [JobStatus; 3] = [Self::Queued, Self::InProgress, Self::Cancelling];
+
+    /// The word, as it stands in the catalog and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "Queued",
+            Self::InProgress => "InProgress",
+            Self::Completed => "Completed",
+            Self::CompletedWithWarnings => "CompletedWithWarnings",
+            Self::Failed => "Failed",
+            Self::Cancelling => "Cancelling",
+            Self::Cancelled => "Cancelled",
+            Self::Skipped => "Skipped",
+        }
+    }
+
+    /// Whether the job has ended.
+    pub fn has_ended(self) -> bool {
+        !Self::OPEN.contains(&self)
+    }
+
+    /// Whether the job ended well.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Completed | Self::CompletedWithWarnings | Self::Skipped)
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for JobStatus {
+    type Err = InvalidJobStatus;
+    fn from_str(text: &str) -> Result<Self, InvalidJobStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| InvalidJobStatus(text.chars().take(40).collect()))
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::ConfigureProtection => "ConfigureProtection",
+            Self::Backup => "Backup",
+            Self::RestoreDatabase => "RestoreDatabase",
+        })
+    }
+}
+
+/// How far a job has come. What is not known yet is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Progress {
+    /// Tables copied.
+    #[serde(default)]
+    pub tables_done: u64,
+    /// Tables to copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables_expected: Option<u64>,
+    /// Rows copied.
+    #[serde(default)]
+    pub rows_done: u64,
+    /// Bytes of table data copied, in COPY's text form.
+    #[serde(default)]
+    pub bytes_done: u64,
+    /// Bytes of table data to copy; for a backup an estimate by the size of the tables on the server's disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_expected: Option<u64>,
+}
+
+impl Progress {
+    /// The sum of what was done by two parts of a job; the expected amounts stay.
+    #[must_use]
+    pub fn plus_done(mut self, other: &Progress) -> Self {
+        self.tables_done += other.tables_done;
+        self.rows_done += other.rows_done;
+        self.bytes_done += other.bytes_done;
+        self
+    }
+}
+
+/// What a restore was asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RestoreOrder {
+    /// The point to restore.
+    pub point: PointId,
+    /// The server, the login, and the name of the new database.
+    pub target: DataSource,
+}
+
+/// One run of one operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Job {
+    /// Its id; also the name of the execution that carries it out.
+    pub id: JobId,
+    /// What it does.
+    pub operation: Operation,
+    /// The instance concerned.
+    pub instance: InstanceId,
+    /// The instance's name when the job was asked for.
+    pub instance_name: InstanceName,
+    /// Who asked for it: an ARN.
+    pub started_by: String,
+    /// Where it is in its life.
+    pub status: JobStatus,
+    /// When it was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// How far it has come.
+    #[serde(default)]
+    pub progress: Progress,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// What somebody should look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What readiness found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Readiness>,
+    /// The recovery point that it made or read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<PointId>,
+    /// What a restore was asked to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreOrder>,
+    /// The ARN of the execution behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_the_same_everywhere() {
+        for status in JobStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(status.as_str().parse(), Ok(status));
+            assert!(status.has_ended() || !status.is_success());
+        }
+        for operation in [Operation::ConfigureProtection, Operation::Backup, Operation::RestoreDatabase] {
+            assert_eq!(serde_json::to_value(operation).unwrap(), operation.to_string());
+        }
+        assert!("Done".parse::<JobStatus>().is_err());
+    }
+}

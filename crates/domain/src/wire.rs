@@ -1,0 +1,217 @@
+//! What travels over the API: requests and answers. Parsed here, trusted inside.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data_source::DataSource;
+use crate::fault::{Code, Fault};
+use crate::ids::{InstanceId, InvalidId, JobId, PointId};
+use crate::instance::InstanceName;
+use crate::recovery_point::RecoveryPoint;
+
+/// The most items that a page of a list holds.
+pub const MAX_PAGE: u16 = 100;
+
+/// `POST /instances`: protect a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProtectRequest {
+    /// The name people will call the instance by.
+    pub name: InstanceName,
+    /// The database.
+    pub data_source: DataSource,
+}
+
+/// Protection is being configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ProtectResponse {
+    /// The new instance.
+    pub instance: InstanceId,
+    /// The job that checks readiness.
+    pub job: JobId,
+}
+
+/// `POST /instances/{instance}/backups`: back up now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {}
+
+/// `POST /instances/{instance}/restores`: restore a point into a new database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRequest {
+    /// The point; the latest unless said otherwise.
+    #[serde(default)]
+    pub point: PointSelector,
+    /// The server, the login, and the name of the new database.
+    pub target: DataSource,
+}
+
+/// A point as a request names it: `latest`, or an id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum PointSelector {
+    /// The newest point.
+    #[default]
+    Latest,
+    /// The point of this id.
+    Id(PointId),
+}
+
+impl FromStr for PointSelector {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text == "latest" { Ok(Self::Latest) } else { text.parse().map(Self::Id) }
+    }
+}
+
+impl fmt::Display for PointSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.pad("latest"),
+            Self::Id(id) => fmt::Display::fmt(id, f),
+        }
+    }
+}
+
+impl TryFrom<String> for PointSelector {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<PointSelector> for String {
+    fn from(selector: PointSelector) -> String {
+        selector.to_string()
+    }
+}
+
+impl utoipa::PartialSchema for PointSelector {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^(latest|rp-[0-7][0-9a-hjkmnp-tv-z]{25})$"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for PointSelector {}
+
+/// A job was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct JobStarted {
+    /// The job.
+    pub job: JobId,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Send it back as `next` for the page after this one; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// `GET /instances/{instance}/recovery-points/{point}`: a point with what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RecoveryPointDetail {
+    /// The point.
+    #[serde(flatten)]
+    pub point: RecoveryPoint,
+    /// Its tables, the largest first, at most 1,000.
+    pub contents: Vec<TableSummary>,
+}
+
+/// A table of a recovery point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TableSummary {
+    /// The table's schema.
+    pub schema: String,
+    /// The table's name.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of its rows in COPY's text form.
+    pub raw_bytes: u64,
+    /// Bytes of its frames in the store.
+    pub stored_bytes: u64,
+    /// Its checksum, as in the manifest.
+    pub checksum: String,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: Fault,
+}
+
+/// Reads a request's body.
+///
+/// # Errors
+/// `CredentialsInRequest` where any key of the body speaks of a password, `InvalidRequest` where the body is
+/// not what the route takes; the message says where.
+pub fn parse_request<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Fault> {
+    let body = if body.trim().is_empty() { "{}" } else { body };
+    let value: serde_json::Value = serde_json::from_str(body)
+        .map_err(|error| Fault::new(Code::InvalidRequest, format!("the body is not JSON: {error}")))?;
+    if let Some(path) = find_password(&value, "") {
+        return Err(Fault::new(Code::CredentialsInRequest, "a password is not accepted").on(path));
+    }
+    serde_json::from_str(body).map_err(|error| {
+        Fault::new(Code::InvalidRequest, format!("the body is not what the route takes: {error}"))
+    })
+}
+
+/// The path of a key that speaks of a password.
+fn find_password(value: &serde_json::Value, at: &str) -> Option<String> {
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().find_map(|(key, value)| {
+            let path = format!("{at}.{key}");
+            let word = key.to_ascii_lowercase();
+            let speaks =
+                ["password", "passwd", "pwd", "token"].iter().any(|credential| word.contains(credential));
+            if speaks { Some(path) } else { find_password(value, &path) }
+        }),
+        serde_json::Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, value)| find_password(value, &format!("{at}[{index}]"))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_refused_wherever_it_stands() {
+        let body = r#"{"name": "shop", "data_source": {"host": "db", "database": "shop",
+            "login": {"method": "secret", "user": "u", "Password": "hunter2"}}}"#;
+        let fault = parse_request::<ProtectRequest>(body).unwrap_err();
+        assert_eq!(fault.code, Code::CredentialsInRequest);
+        assert_eq!(fault.object.as_deref(), Some(".data_source.login.Password"));
+        assert!(!fault.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn an_empty_body_is_an_empty_request() {
+        assert_eq!(parse_request::<BackupRequest>(""), Ok(BackupRequest {}));
+        let fault = parse_request::<BackupRequest>(r#"{"rule": "yearly"}"#).unwrap_err();
+        assert_eq!(fault.code, Code::InvalidRequest);
+        assert!(fault.message.contains("rule"), "{fault}");
+    }
+
+    #[test]
+    fn the_latest_point_is_the_default() {
+        let body =
+            r#"{"target": {"host": "db", "database": "copy", "login": {"method": "iam", "user": "u"}}}"#;
+        assert_eq!(parse_request::<RestoreRequest>(body).unwrap().point, PointSelector::Latest);
+    }
+}
