@@ -1,0 +1,38 @@
+"""The local stack as a whole: up, down, clean."""
+
+import shutil
+
+from local import build, deploy, emulator, postgres, stack_file
+from local.console import say
+from local.layout import ROOT, STATE
+
+
+def up() -> dict:
+    """Bring everything up to date and running. Returns what `stack.json` holds."""
+    if build.has_app():
+        build.for_the_local_stack()
+    postgres.up()
+    emulator.up()
+    return stack_file.write(deploy.locally())
+
+
+def vault() -> dict:
+    """Bring up the servers and the vault alone, which is what tests of a single crate need; nothing is compiled."""
+    postgres.up()
+    emulator.up()
+    return stack_file.write(deploy.vault_alone())
+
+
+def down() -> None:
+    """Stop both servers. Their state stays in `.local` for the next `up`."""
+    emulator.down()
+    postgres.down()
+
+
+def clean() -> None:
+    """Stop both servers and remove all that the stack ever wrote. Build outputs stay."""
+    down()
+    postgres.clean()
+    if STATE.exists():
+        shutil.rmtree(STATE)
+    say(f"removed {STATE.relative_to(ROOT)}")
