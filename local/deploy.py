@@ -71,15 +71,14 @@ def vault_alone() -> dict[str, dict[str, str]]:
 def deploy_vault_locally(env: dict[str, str]) -> dict[str, str]:
     """The vault's stack on the emulator."""
     cloudformation = emulator.client("cloudformation")
-    wanted = stamp.digest_of([VAULT_TEMPLATE, ROOT / "samconfig.toml", ROOT / "local" / "settle.py"], emulator.endpoint())
-    outputs = stack_outputs(cloudformation, VAULT_STACK)
-    if outputs is not None and stamp.matches("vault", wanted):
-        return outputs
-    with step("Deploy the vault: two stores, a key, the catalog"):
-        stamp.forget("vault")
-        sam_deploy("local-vault", env, [])
-        settle.settle(settle.vault_settings(emulator.client, VAULT_STACK))
-        stamp.record("vault", wanted)
+    wanted = stamp.digest_of([VAULT_TEMPLATE, ROOT / "samconfig.toml"], emulator.endpoint())
+    if stack_outputs(cloudformation, VAULT_STACK) is None or not stamp.matches("vault", wanted):
+        with step("Deploy the vault: two stores, a key, the catalog"):
+            stamp.forget("vault")
+            sam_deploy("local-vault", env, [])
+            stamp.record("vault", wanted)
+    # Every time, not only after deploying: the emulator forgets some of it when it restarts.
+    settle.settle(settle.vault_settings(emulator.client, VAULT_STACK))
     return required_outputs(cloudformation, VAULT_STACK)
 
 
@@ -91,16 +90,14 @@ def deploy_app_locally(env: dict[str, str], vault: dict[str, str]) -> dict[str, 
         "PgClientsDir": str(build.pg_clients_dir()),
         "Architecture": architecture(),
     }
-    wanted = stamp.digest_of([ROOT / "local" / "settle.py"], build.digest(), json.dumps(parameters), emulator.endpoint())
-    outputs = stack_outputs(cloudformation, APP_STACK)
-    if outputs is not None and stamp.matches("app", wanted):
-        return outputs
-    with step("Deploy the application: functions, state machines, API"):
-        stamp.forget("app")
-        overrides = [f"{name}={value}" for name, value in parameters.items()]
-        sam_deploy("local", env, ["--template-file", str(BUILT_TEMPLATE), "--parameter-overrides", *overrides])
-        settle.settle(settle.app_settings(emulator.client, APP_STACK))
-        stamp.record("app", wanted)
+    wanted = stamp.digest_of([], build.digest(), json.dumps(parameters), emulator.endpoint())
+    if stack_outputs(cloudformation, APP_STACK) is None or not stamp.matches("app", wanted):
+        with step("Deploy the application: functions, state machines, API"):
+            stamp.forget("app")
+            overrides = [f"{name}={value}" for name, value in parameters.items()]
+            sam_deploy("local", env, ["--template-file", str(BUILT_TEMPLATE), "--parameter-overrides", *overrides])
+            stamp.record("app", wanted)
+    settle.settle(settle.app_settings(emulator.client, APP_STACK))
     return required_outputs(cloudformation, APP_STACK)
 
 

@@ -240,7 +240,8 @@ def settle(settings: list[Setting]) -> None:
                 f"{setting.name} is {found} after setting it to {setting.wanted}",
                 "The emulator does not keep this setting; look for a newer version or leave the setting to AWS.",
             )
-    say(f"{len(settings)} settings hold, {changed} of them set just now")
+    if changed:
+        say(f"{len(settings)} settings hold, {changed} of them set just now")
 
 
 def differences(settings: list[Setting]) -> list[str]:
