@@ -1,1 +1,46 @@
 //! pg_dump's archive format: read and write the table of contents.
+//!
+//! `pg_dump -Fc` writes a header and a table of contents before the first byte of data. That part
+//! is everything a restore needs beside the data itself: each object's definition, owner and
+//! dependencies, and for each table the `COPY` statement that loads it. This crate reads it from a
+//! pipe ([`TableOfContents::read`]), lets the caller look at it and change it, and writes it back,
+//! byte for byte in its own format ([`TableOfContents::write`]) or as the `toc.dat` of a directory
+//! archive that stock `pg_restore` accepts ([`TableOfContents::write_directory`]).
+//!
+//! - [`Header`]: versions, integer widths, format, compression, when and of what the dump was made.
+//! - [`Entry`]: one object of the archive, every field kept.
+//! - [`CopyStatement`]: the relation and columns of an entry's `COPY`, and the statements made of them.
+//! - [`Text`]: strings are in the database's encoding, so they are bytes with a UTF-8 view.
+//!
+//! Archive versions 1.12 to 1.16 are known (PostgreSQL 9.0 to 18), in the custom and the directory
+//! format.
+//!
+//! **Invariant:** what [`TableOfContents::read`] accepts, [`TableOfContents::write`] gives back
+//! byte for byte. Input that could not be given back (an unknown section, an integer written in
+//! two ways) is refused with the offset and what was expected there.
+//!
+//! **Invariant:** nothing here opens a file or a socket, and no length found in the input is
+//! allocated before that many bytes have arrived.
+
+mod copy_statement;
+mod desc;
+mod dump_id;
+mod entry;
+mod error;
+mod header;
+mod identifier;
+mod sink;
+mod source;
+mod text;
+mod toc;
+
+pub use copy_statement::{CopyStatement, CopyStatementError};
+pub use desc::Desc;
+pub use dump_id::{DumpId, InvalidDumpId};
+pub use entry::{DataLocation, Entry, OffsetState, RelKind, Section};
+pub use error::{ReadError, WriteError};
+pub use header::{ArchiveVersion, ByteWidth, Compression, CreationTime, Format, Header};
+pub use identifier::{Relation, quote_ident};
+pub use source::MAX_TEXT_BYTES;
+pub use text::Text;
+pub use toc::{DumpIdsExhausted, TableOfContents};
