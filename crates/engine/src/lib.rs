@@ -1,1 +1,3 @@
 //! The dump and restore engine: PostgreSQL on one side, the vault on the other.
+
+pub mod pg;

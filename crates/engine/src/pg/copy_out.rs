@@ -1,0 +1,132 @@
+//! Reading a table in blocks of whole rows.
+
+use bytes::Buf;
+use postgres_protocol::message::backend::Message;
+
+use super::QueryError;
+use super::copy_decoder::{CopyDecoder, Stop};
+use super::wire::Wire;
+
+/// A `COPY ... TO STDOUT` that is running. Dropped before its end was read, it makes the connection
+/// unusable.
+pub struct CopyOut<'a> {
+    wire: &'a mut Wire,
+    decoder: CopyDecoder,
+    rows: u64,
+    state: CopyState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CopyState {
+    Running,
+    /// A call is being carried out, or failed, or was dropped halfway.
+    Interrupted,
+    Ended,
+}
+
+/// What one call of [`CopyOut::read_rows`] appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyBlock {
+    /// How many whole rows.
+    pub rows: u64,
+    /// Whether these were the last ones. The server has then confirmed their number.
+    pub end: bool,
+}
+
+impl<'a> CopyOut<'a> {
+    pub(super) fn new(wire: &'a mut Wire) -> Self {
+        Self { wire, decoder: CopyDecoder::default(), rows: 0, state: CopyState::Running }
+    }
+
+    /// Appends whole rows to `out` until this call has appended `target_bytes` or the copy has ended.
+    /// A row is never split over two calls: one that is larger than the target is appended whole. At
+    /// least one row is appended unless the copy has ended.
+    ///
+    /// `end` is true only after the server has said that the data is complete and the statement has
+    /// succeeded, and has counted as many rows as arrived. A connection that breaks, or a server that
+    /// stops, is always an error, after which `out` ends with the last whole row.
+    ///
+    /// # Errors
+    /// The server's error (the connection stays usable, unless it was fatal), a broken connection, a
+    /// wrong number of rows, or [`QueryError::Abandoned`] after an earlier call that failed or was
+    /// dropped halfway.
+    pub async fn read_rows(
+        &mut self,
+        out: &mut Vec<u8>,
+        target_bytes: usize,
+    ) -> Result<CopyBlock, QueryError> {
+        match self.state {
+            CopyState::Running => {}
+            CopyState::Interrupted => return Err(QueryError::Abandoned),
+            CopyState::Ended => return Ok(CopyBlock { rows: 0, end: true }),
+        }
+        self.state = CopyState::Interrupted;
+        match self.read(out, target_bytes).await {
+            Ok(block) => {
+                self.state = if block.end { CopyState::Ended } else { CopyState::Running };
+                Ok(block)
+            }
+            Err(error) => {
+                out.truncate(out.len() - self.decoder.unfinished_bytes());
+                Err(error)
+            }
+        }
+    }
+
+    /// How many rows have been read so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    async fn read(&mut self, out: &mut Vec<u8>, target_bytes: usize) -> Result<CopyBlock, QueryError> {
+        let target_len = out.len().saturating_add(target_bytes.max(1));
+        let before = self.rows;
+        loop {
+            let decoded = self.decoder.decode(self.wire.input(), out, target_len);
+            let decoded = decoded.map_err(|error| self.wire.violation(error.to_string()))?;
+            self.wire.input().advance(decoded.consumed);
+            self.rows += decoded.rows;
+            match decoded.stop {
+                Stop::TargetReached => return Ok(CopyBlock { rows: self.rows - before, end: false }),
+                Stop::NeedInput => self.wire.fill().await?,
+                Stop::OtherMessage => {
+                    if self.other_message().await? {
+                        return Ok(CopyBlock { rows: self.rows - before, end: true });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Handles what is not data: true at the confirmed end, false for a notice or a parameter.
+    async fn other_message(&mut self) -> Result<bool, QueryError> {
+        match self.wire.next().await? {
+            Message::CopyDone => {}
+            Message::ErrorResponse(body) => return Err(self.wire.server_error(&body).await),
+            _ => return Err(self.wire.violation("an unexpected message within COPY data".into())),
+        }
+        let reported = match self.wire.next().await? {
+            Message::CommandComplete(body) => body.tag().ok().and_then(copied_rows),
+            Message::ErrorResponse(body) => return Err(self.wire.server_error(&body).await),
+            _ => None,
+        };
+        let Some(reported) = reported else {
+            return Err(self.wire.violation("a COPY ended without its number of rows".into()));
+        };
+        match self.wire.next().await? {
+            Message::ReadyForQuery(_) => {}
+            Message::ErrorResponse(body) => return Err(self.wire.server_error(&body).await),
+            _ => return Err(self.wire.violation("a COPY was followed by another statement".into())),
+        }
+        if reported == self.rows {
+            Ok(true)
+        } else {
+            Err(QueryError::CopyRowsDiffer { counted: self.rows, reported })
+        }
+    }
+}
+
+/// The number of rows in the tag `COPY 17`.
+pub(super) fn copied_rows(tag: &str) -> Option<u64> {
+    tag.strip_prefix("COPY ")?.parse().ok()
+}
