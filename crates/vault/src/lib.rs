@@ -1,1 +1,27 @@
 //! The vault: what S3 holds.
+//!
+//! `docs/format.md` describes every object; this crate is its code. Write: segments, task results, manifest,
+//! and only then the catalog. Objects are written once and read by the exact version that was written.
+//!
+//! **Invariants:** nothing here overwrites, deletes, copies or lists objects.
+
+pub mod checksum;
+pub mod error;
+pub mod layout;
+pub mod manifest;
+pub mod plan;
+pub mod segment;
+pub mod store;
+pub mod task_result;
+
+/// The version of the format that this code writes, and the only one that it reads.
+pub const FORMAT: u32 = 1;
+
+pub use checksum::{Blake3, Sha256};
+pub use error::VaultError;
+pub use layout::PointLayout;
+pub use manifest::Manifest;
+pub use plan::DumpPlan;
+pub use segment::{FrameLocation, SegmentWriter};
+pub use store::{ObjectRef, Store};
+pub use task_result::TaskResult;

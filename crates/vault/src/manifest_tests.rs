@@ -1,0 +1,133 @@
+use permafrost_domain::JobId;
+use proptest::prelude::*;
+
+use super::*;
+use crate::checksum::Sha256;
+use crate::plan::{Task, cut};
+use crate::segment::FrameLocation;
+use crate::task_result::Frame;
+
+fn object(key: &str, bytes: u64) -> ObjectRef {
+    ObjectRef { key: key.into(), version: "v1".into(), bytes, sha256: Sha256::of(key.as_bytes()) }
+}
+
+fn belonging() -> Belonging {
+    let job = JobId::new(Timestamp::UNIX_EPOCH, 1);
+    Belonging {
+        vault: "permafrost".into(),
+        instance: InstanceId::new(Timestamp::UNIX_EPOCH, 2),
+        instance_name: "shop".parse().unwrap(),
+        point: PointId::of_backup(job),
+        job,
+    }
+}
+
+fn plan(sizes: &[u64]) -> DumpPlan {
+    let parts = (1..).zip(sizes).map(|(dump_id, size)| Part {
+        dump_id,
+        schema: "public".into(),
+        name: format!("t{dump_id}"),
+        columns: "(a)".into(),
+        condition: None,
+        estimated_bytes: *size,
+    });
+    DumpPlan {
+        format: FORMAT,
+        source: Source {
+            host: "db".into(),
+            port: 5432,
+            database: "shop".into(),
+            server_version: "15.18".into(),
+            encoding: "UTF8".into(),
+            collate: "C".into(),
+            ctype: "C".into(),
+            locale_provider: 'c',
+            locale: None,
+            pg_dump_version: "15.18".into(),
+            archive_version: "1.14".into(),
+        },
+        consistent_at: Timestamp::UNIX_EPOCH,
+        toc: object("toc.dat", 10),
+        globals: object("globals.sql", 10),
+        tasks: cut(parts.collect(), 50_000),
+    }
+}
+
+/// What a task that works as it should returns: a frame for every 10,000 bytes, segments of three frames.
+fn carry_out(task: &Task) -> TaskResult {
+    let mut bytes_of_segments: Vec<u64> = Vec::new();
+    let mut frames_in_last = 3;
+    let mut tables = Vec::new();
+    for part in &task.parts {
+        let mut frames = Vec::new();
+        for n in 0..part.estimated_bytes / 10_000 {
+            if frames_in_last == 3 {
+                bytes_of_segments.push(0);
+                frames_in_last = 0;
+            }
+            frames_in_last += 1;
+            let segment = bytes_of_segments.len() - 1;
+            let location = FrameLocation {
+                segment: segment as u32,
+                offset: bytes_of_segments[segment],
+                length: 100 + n,
+            };
+            bytes_of_segments[segment] += location.length;
+            let checksum = Blake3::of(format!("{} {n}", part.name).as_bytes());
+            frames.push(Frame { location, raw_length: 10_000, rows: 7, checksum, raw_checksum: checksum });
+        }
+        tables.push(TableData::of_frames(part.dump_id, part.schema.clone(), part.name.clone(), frames));
+    }
+    let segments = (0..)
+        .zip(&bytes_of_segments)
+        .map(|(n, bytes)| object(&format!("segments/{}.a.{n}", task.task), *bytes));
+    TaskResult { format: FORMAT, task: task.task, attempt: "a".into(), segments: segments.collect(), tables }
+}
+
+proptest! {
+    #[test]
+    fn whole_results_make_a_manifest_that_names_everything(sizes in prop::collection::vec(0_u64..200_000, 0..20)) {
+        let plan = plan(&sizes);
+        let results: Vec<TaskResult> = plan.tasks.iter().map(carry_out).collect();
+        let manifest = Manifest::assemble(belonging(), &plan, &results).unwrap();
+        prop_assert_eq!(manifest.tables.len(), sizes.len());
+        prop_assert_eq!(manifest.totals.rows, sizes.iter().map(|size| size / 10_000 * 7).sum::<u64>());
+        for table in &manifest.tables {
+            for frame in &table.frames {
+                let segment = &manifest.segments[frame.location.segment as usize];
+                prop_assert!(frame.location.offset + frame.location.length <= segment.bytes);
+            }
+        }
+        let stored = crate::store::write_document(&manifest);
+        let read: Manifest = crate::store::parse_document("manifest.json", &stored).unwrap();
+        prop_assert_eq!(read, manifest);
+    }
+
+    #[test]
+    fn whatever_is_missing_twice_or_altered_is_found(
+        sizes in prop::collection::vec(10_000_u64..200_000, 1..10), pick: prop::sample::Index, how in 0..8,
+    ) {
+        let plan = plan(&sizes);
+        let mut results: Vec<TaskResult> = plan.tasks.iter().map(carry_out).collect();
+        let at = pick.index(results.len());
+        match how {
+            0 => { results.remove(at); }
+            1 => { let again = results[at].clone(); results.push(again); }
+            2 => { results[at].tables.remove(0); }
+            3 => { let again = results[at].tables[0].clone(); results[at].tables.push(again); }
+            4 => results[at].tables[0].rows += 1,
+            5 => { results[at].tables[0].frames.pop(); }
+            6 => { results[at].segments.pop(); }
+            _ => results[at].segments[0].bytes += 1,
+        }
+        prop_assert!(Manifest::assemble(belonging(), &plan, &results).is_err());
+    }
+}
+
+#[test]
+fn another_format_is_refused_before_anything_else_is_read() {
+    let error = crate::store::parse_document::<Manifest>("manifest.json", br#"{"format": 2}"#).unwrap_err();
+    assert_eq!(Fault::from(error).code, Code::FormatNotSupported);
+    let error = crate::store::parse_document::<Manifest>("manifest.json", br#"{"format": 1}"#).unwrap_err();
+    assert_eq!(Fault::from(error).code, Code::ChecksumMismatch);
+}

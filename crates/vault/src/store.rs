@@ -1,0 +1,287 @@
+//! A store: one bucket, read and written object by object.
+//!
+//! Writes are create-only and carry their SHA-256, which S3 checks and keeps. Reads name the exact version and
+//! check what arrives. A write that was repeated after its answer was lost meets its own object and succeeds.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::FORMAT;
+use crate::checksum::Sha256;
+use crate::error::VaultError;
+use crate::layout::PointLayout;
+
+/// An object as documents name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// Its name within its point's folder.
+    pub key: String,
+    /// The version that was written.
+    pub version: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its checksum.
+    pub sha256: Sha256,
+}
+
+/// What a write of a document that may be there already found.
+#[derive(Debug)]
+pub enum Written {
+    /// It was written now.
+    New(ObjectRef),
+    /// An earlier try had written it; what it holds is what counts.
+    Existing(ObjectRef, Bytes),
+}
+
+/// One bucket and the key that encrypts it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    bucket: String,
+    kms_key: String,
+}
+
+impl Store {
+    /// The store in `bucket`, whose new objects are encrypted with the KMS key `kms_key` (an ARN).
+    pub fn new(client: Client, bucket: impl Into<String>, kms_key: impl Into<String>) -> Self {
+        Self { client, bucket: bucket.into(), kms_key: kms_key.into() }
+    }
+
+    /// Writes a new object of a point and returns how documents name it.
+    ///
+    /// # Errors
+    /// [`VaultError::AlreadyExists`] where the key is taken by other bytes; nothing is overwritten.
+    pub async fn put_new(
+        &self,
+        layout: &PointLayout,
+        name: &str,
+        body: Bytes,
+    ) -> Result<ObjectRef, VaultError> {
+        let sha256 = Sha256::of(&body);
+        let bytes = body.len() as u64;
+        let key = layout.key(name);
+        let version = match self.put_key(&key, body, sha256).await {
+            Err(error @ VaultError::AlreadyExists { .. }) => {
+                self.version_of_same(&key, bytes, sha256).await?.ok_or(error)?
+            }
+            other => other?,
+        };
+        Ok(ObjectRef { key: name.to_owned(), version, bytes, sha256 })
+    }
+
+    /// The current version of `key` where it holds these very bytes: the write whose answer was lost.
+    async fn version_of_same(
+        &self,
+        key: &str,
+        bytes: u64,
+        sha256: Sha256,
+    ) -> Result<Option<String>, VaultError> {
+        let answer = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk(key, &error))?;
+        let same = answer.checksum_sha256.as_deref() == Some(&BASE64_STANDARD.encode(sha256.as_bytes()))
+            && answer.content_length.and_then(|length| u64::try_from(length).ok()) == Some(bytes);
+        Ok(answer.version_id.filter(|_| same))
+    }
+
+    /// Writes an object of a point, or finds the one that an earlier try wrote.
+    ///
+    /// # Errors
+    /// Those of writing and of reading.
+    pub async fn put_or_get(
+        &self,
+        layout: &PointLayout,
+        name: &str,
+        body: Bytes,
+    ) -> Result<Written, VaultError> {
+        match self.put_new(layout, name, body).await {
+            Ok(object) => Ok(Written::New(object)),
+            Err(VaultError::AlreadyExists { .. }) => {
+                let (object, body) = self.get_current(layout, name).await?;
+                Ok(Written::Existing(object, body))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes an object outside of any point, if its key is free. Returns whether it was.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub async fn put_if_absent(&self, key: &str, body: Bytes) -> Result<bool, VaultError> {
+        let sha256 = Sha256::of(&body);
+        match self.put_key(key, body, sha256).await {
+            Ok(_) => Ok(true),
+            Err(VaultError::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_key(&self, key: &str, body: Bytes, sha256: Sha256) -> Result<String, VaultError> {
+        let answer = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .if_none_match("*")
+            .checksum_sha256(BASE64_STANDARD.encode(sha256.as_bytes()))
+            .server_side_encryption(ServerSideEncryption::AwsKms)
+            .ssekms_key_id(&self.kms_key)
+            .body(body.into())
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk(key, &error))?;
+        answer.version_id.ok_or_else(|| VaultError::Refused {
+            key: key.to_owned(),
+            reason: "the store keeps no versions".to_owned(),
+        })
+    }
+
+    /// The current version of an object of a point: for documents whose version nothing names yet.
+    ///
+    /// # Errors
+    /// [`VaultError::Missing`] where it is not there.
+    pub async fn get_current(
+        &self,
+        layout: &PointLayout,
+        name: &str,
+    ) -> Result<(ObjectRef, Bytes), VaultError> {
+        let key = layout.key(name);
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&key)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk(&key, &error))?;
+        let version = answer.version_id.clone().unwrap_or_default();
+        let body = collect(&key, answer.body).await?;
+        let object =
+            ObjectRef { key: name.to_owned(), version, bytes: body.len() as u64, sha256: Sha256::of(&body) };
+        Ok((object, body))
+    }
+
+    /// The whole object, checked.
+    ///
+    /// # Errors
+    /// [`VaultError::Checksum`] where its bytes are not those that were written.
+    pub async fn get(&self, layout: &PointLayout, object: &ObjectRef) -> Result<Bytes, VaultError> {
+        let key = layout.key(&object.key);
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&key)
+            .version_id(&object.version)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk(&key, &error))?;
+        let body = collect(&key, answer.body).await?;
+        let found = Sha256::of(&body);
+        if found == object.sha256 {
+            Ok(body)
+        } else {
+            Err(VaultError::Checksum { key, expected: object.sha256, found: found.to_string() })
+        }
+    }
+
+    /// `length` bytes of an object from `offset`. The caller checks them: frames have checksums of their own.
+    ///
+    /// # Errors
+    /// [`VaultError::Size`] where the object ends before.
+    pub async fn get_range(
+        &self,
+        layout: &PointLayout,
+        object: &ObjectRef,
+        offset: u64,
+        length: u64,
+    ) -> Result<Bytes, VaultError> {
+        let key = layout.key(&object.key);
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&key)
+            .version_id(&object.version)
+            .range(format!("bytes={offset}-{}", offset + length - 1))
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk(&key, &error))?;
+        let body = collect(&key, answer.body).await?;
+        if body.len() as u64 == length {
+            Ok(body)
+        } else {
+            Err(VaultError::Size { key, expected: length, found: body.len() as u64 })
+        }
+    }
+
+    /// Checks that the object is in the store, with its size and the checksum that S3 computed at the write.
+    ///
+    /// # Errors
+    /// [`VaultError::Missing`], [`VaultError::Size`] or [`VaultError::Checksum`].
+    pub async fn check(&self, layout: &PointLayout, object: &ObjectRef) -> Result<(), VaultError> {
+        let key = layout.key(&object.key);
+        let answer = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(&key)
+            .version_id(&object.version)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk(&key, &error))?;
+        let found = u64::try_from(answer.content_length.unwrap_or_default()).unwrap_or_default();
+        if found != object.bytes {
+            return Err(VaultError::Size { key, expected: object.bytes, found });
+        }
+        let found = answer.checksum_sha256.unwrap_or_else(|| "none".to_owned());
+        if found != BASE64_STANDARD.encode(object.sha256.as_bytes()) {
+            return Err(VaultError::Checksum { key, expected: object.sha256, found });
+        }
+        Ok(())
+    }
+}
+
+async fn collect(key: &str, body: aws_sdk_s3::primitives::ByteStream) -> Result<Bytes, VaultError> {
+    match body.collect().await {
+        Ok(bytes) => Ok(bytes.into_bytes()),
+        Err(error) => Err(VaultError::Unavailable { key: key.to_owned(), reason: error.to_string() }),
+    }
+}
+
+/// Reads a document of the vault: its `format` first, then the rest.
+///
+/// # Errors
+/// [`VaultError::Format`] where it is of another version, [`VaultError::Document`] where it is not what it
+/// should be; both name `key`.
+pub fn parse_document<T: DeserializeOwned>(key: &str, body: &[u8]) -> Result<T, VaultError> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let unreadable =
+        |error: serde_json::Error| VaultError::Document { key: key.to_owned(), reason: error.to_string() };
+    let head: Head = serde_json::from_slice(body).map_err(unreadable)?;
+    if head.format != FORMAT {
+        return Err(VaultError::Format { key: key.to_owned(), found: head.format });
+    }
+    serde_json::from_slice(body).map_err(unreadable)
+}
+
+/// A document of the vault in its stored form.
+pub fn write_document<T: Serialize>(document: &T) -> Bytes {
+    Bytes::from(serde_json::to_vec(document).expect("documents hold strings, numbers and lists alone"))
+}
