@@ -26,6 +26,7 @@ mod copy_statement;
 mod desc;
 mod dump_id;
 mod entry;
+mod entry_layout;
 mod error;
 mod header;
 mod identifier;

@@ -59,7 +59,8 @@ impl TableOfContents {
     /// Writes header and entries in the header's format.
     ///
     /// Many small writes: give a `Vec` or a [`BufWriter`](std::io::BufWriter). In custom format the
-    /// data has to follow; offsets in the entries are the archive's that was read.
+    /// data has to follow. Entries that came from a file know the offsets of their data, which hold
+    /// only as long as header and entries keep their length; from a pipe there are none to be wrong.
     ///
     /// # Errors
     /// Writing failed, or a value has no place in this archive version or does not fit its width.

@@ -75,6 +75,28 @@ fn what_pg_dump_wrote_is_given_back_byte_for_byte() {
 }
 
 #[test]
+fn names_outside_utf8_are_kept_as_bytes() {
+    let server = Server::start();
+    server.output("createdb", ["--encoding=LATIN1", "--template=template0", "latin"]);
+    server.sql(
+        "latin",
+        "CREATE TABLE \"größe\" (\"länge\" integer, \"ÿ \"\"q\" text); INSERT INTO \"größe\" VALUES (1, 'ä')",
+    );
+    let dump = server.output("pg_dump", ["-Fc", "-Z0", "latin"]);
+    let toc = TableOfContents::read(&mut dump.as_slice()).unwrap();
+    assert!(dump.starts_with(&written(&toc)));
+    let entry = entries(&toc, Desc::is_table_data).next().unwrap();
+    assert_eq!(entry.tag.as_bytes(), b"gr\xf6\xdfe");
+    assert!(entry.tag.to_str().is_err());
+    let copy = entry.copy_statement().unwrap().unwrap();
+    assert_eq!(copy.relation, entry.relation());
+    let mut psql = server.client("psql");
+    psql.env("PGCLIENTENCODING", "LATIN1").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "latin"]);
+    let statement = [copy.copy_to_stdout(&entry.relation()).as_bytes(), b";\n"].concat();
+    assert_eq!(run_with_input(&mut psql, &statement).stdout, b"1\t\xe4\n");
+}
+
+#[test]
 fn a_custom_toc_becomes_the_directory_toc_that_pg_dump_writes() {
     let server = server_with_source();
     let directory = server.scratch("archives").join("source");

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -22,7 +23,7 @@ pub(crate) struct Server {
 /// Whom the server runs as: PostgreSQL refuses to run as root.
 enum Account {
     Ourselves,
-    Other { name: String, uid: u32, gid: u32 },
+    Other { uid: u32, gid: u32 },
 }
 
 impl Server {
@@ -32,7 +33,7 @@ impl Server {
         let account = Account::find();
         // Not the configured temporary directory: a socket's path may have 107 bytes only.
         let dir = tempfile::Builder::new().prefix("pgarchive-").tempdir_in("/tmp").unwrap();
-        if let Account::Other { uid, gid, .. } = account {
+        if let Account::Other { uid, gid } = account {
             chown(dir.path(), Some(uid), Some(gid)).unwrap();
         }
         let server = Self { bin, account, dir };
@@ -79,20 +80,18 @@ impl Server {
     /// Runs a script; it stops at the first error, which fails the test.
     pub(crate) fn sql(&self, database: &str, script: &str) -> String {
         let mut command = self.client("psql");
-        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database]);
+        command
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database])
+            .env("PGCLIENTENCODING", "UTF8");
         String::from_utf8(run_with_input(&mut command, script.as_bytes()).stdout).unwrap()
     }
 
     fn as_account(&self, program: &str) -> Command {
         let program = self.bin.join(program);
-        let mut command = match &self.account {
-            Account::Ourselves => Command::new(program),
-            Account::Other { name, .. } => {
-                let mut command = Command::new("runuser");
-                command.args(["-u", name, "--"]).arg(program);
-                command
-            }
-        };
+        let mut command = Command::new(program);
+        if let Account::Other { uid, gid } = self.account {
+            command.uid(uid).gid(gid);
+        }
         // Servers outlive `pg_ctl`: they must not hold on to the pipes of whoever waits for it.
         command.current_dir("/").env("LC_ALL", "C").stdin(Stdio::null());
         command
@@ -117,7 +116,7 @@ impl Account {
         }
         for name in ["postgres", "nobody"] {
             if let (Some(uid), Some(gid)) = (id(&["-u", name]), id(&["-g", name])) {
-                return Self::Other { name: name.to_owned(), uid, gid };
+                return Self::Other { uid, gid };
             }
         }
         panic!("running as root, and neither postgres nor nobody exists to run the server as");
