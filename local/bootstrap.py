@@ -60,14 +60,15 @@ def require_machine():
 
 
 def wanted_stamp():
-    """What `.venv` is when complete: the lock file's digest and the interpreter's version."""
+    """What `.venv` is when complete: the lock file's digest, the interpreter's version, and its own place, which the
+    programs in it name in their first line."""
     with open(LOCK_FILE, "rb") as lock:
         digest = hashlib.sha256(lock.read()).hexdigest()
-    return "%s %s\n" % (digest, platform.python_version())
+    return "%s %s %s\n" % (digest, platform.python_version(), VENV)
 
 
 def stamp_matches(wanted):
-    """Whether `.venv` was completed with exactly this lock file and interpreter, and is still here."""
+    """Whether `.venv` was completed with exactly this lock file and interpreter, here."""
     try:
         with open(STAMP) as stamp:
             return stamp.read() == wanted and os.access(VENV_PYTHON, os.X_OK)

@@ -97,12 +97,17 @@ def compile_binaries(target: str) -> None:
 
 
 def pack(env: dict[str, str], target: str, config: str) -> None:
-    """Run `sam build`, which finds the binaries fresh and adds the layer."""
-    run(
-        ["sam", "build", "--config-env", config, "--parameter-overrides", f"Architecture={target}"],
-        env,
-        "The lines above are SAM's. `make lint` checks the template alone.",
-    )
+    """Run `sam build`, which finds the binaries fresh and adds the layer. Its many lines are shown when it fails."""
+    command = ["sam", "build", "--config-env", config, "--parameter-overrides", f"Architecture={target}"]
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        raise Problem(
+            f"`{' '.join(command)}` failed:\n{done.stdout[-6000:]}",
+            "The lines above are SAM's. `make lint` checks the template alone.",
+        )
+    for line in done.stdout.splitlines():
+        if "layer: " in line:
+            say(line.strip())
 
 
 def require_free_space() -> None:

@@ -38,7 +38,8 @@ def stack_outputs(cloudformation, stack: str) -> dict[str, str] | None:
 
 def sam_deploy(config: str, env: dict[str, str] | None, arguments: list[str]) -> None:
     """Run `sam deploy`. On the emulator its output is shown only when it fails; on AWS people read and confirm it."""
-    command = ["sam", "deploy", "--config-env", config, *arguments]
+    # SAM looks for its configuration beside the template, which for a built one is not here.
+    command = ["sam", "deploy", "--config-file", str(ROOT / "samconfig.toml"), "--config-env", config, *arguments]
     if env is None:
         hint = "The lines above are SAM's; the stack's events in the console say which resource failed and why."
         build.run(command, build.environment_for_aws(), hint)

@@ -73,7 +73,8 @@ class Template:
             return None
         if name in self.parameters:
             return self.parameters[name]
-        return self.physical_id(name)
+        # SAM deploys some resources, layers among them, under names of its own making.
+        return self.physical_ids.get(name, {"Ref": name})
 
     def attribute(self, argument):
         """What `Fn::GetAtt` gives, for a key's ARN."""
