@@ -100,10 +100,11 @@ impl<'a> CopyOut<'a> {
 
     /// Handles what is not data: true at the confirmed end, false for a notice or a parameter.
     async fn other_message(&mut self) -> Result<bool, QueryError> {
-        match self.wire.next().await? {
-            Message::CopyDone => {}
-            Message::ErrorResponse(body) => return Err(self.wire.server_error(&body).await),
-            _ => return Err(self.wire.violation("an unexpected message within COPY data".into())),
+        match self.wire.next_or_unasked().await? {
+            None => return Ok(false),
+            Some(Message::CopyDone) => {}
+            Some(Message::ErrorResponse(body)) => return Err(self.wire.server_error(&body).await),
+            Some(_) => return Err(self.wire.violation("an unexpected message within COPY data".into())),
         }
         let reported = match self.wire.next().await? {
             Message::CommandComplete(body) => body.tag().ok().and_then(copied_rows),

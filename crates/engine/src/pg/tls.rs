@@ -99,7 +99,9 @@ fn sort(host: &str, error: io::Error) -> ConnectError {
         return ConnectError::TlsHandshake(error);
     };
     let reason = match why {
-        CertificateError::UnknownIssuer => "it is not signed by a trusted authority".to_owned(),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "it is not signed by a trusted authority".to_owned()
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "it is not valid yet".to_owned()

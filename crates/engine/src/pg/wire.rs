@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::backend::{Header, Message};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::connection::TransactionStatus;
@@ -17,6 +17,10 @@ use super::{DbError, QueryError};
 
 /// What one read takes from the socket at most, and the size of the input buffer between commands.
 pub(super) const READ_BYTES: usize = 256 * 1024;
+/// No message of a login is nearly as long. A peer that claims more speaks another protocol.
+const LOGIN_MESSAGE_BYTES_LIMIT: usize = 64 * 1024;
+/// The server itself builds no longer ones.
+const MESSAGE_BYTES_LIMIT: usize = 1 << 30;
 /// After a failed write, how long to wait for the server's reason, which may be on its way.
 const LAST_WORDS_WAIT: Duration = Duration::from_secs(2);
 
@@ -36,6 +40,7 @@ pub(super) struct Wire {
     input: BytesMut,
     output: BytesMut,
     parameters: HashMap<String, String>,
+    message_bytes_limit: usize,
     state: State,
     transaction: TransactionStatus,
 }
@@ -57,6 +62,7 @@ impl Wire {
             input: BytesMut::with_capacity(READ_BYTES),
             output: BytesMut::new(),
             parameters: HashMap::new(),
+            message_bytes_limit: LOGIN_MESSAGE_BYTES_LIMIT,
             state: State::Busy,
             transaction: TransactionStatus::Idle,
         }
@@ -178,8 +184,18 @@ impl Wire {
     /// The next message that is not a notice, a changed parameter or a notification.
     pub(super) async fn next(&mut self) -> Result<Message, QueryError> {
         loop {
-            if let Some(message) = self.buffered_message()? {
+            if let Some(message) = self.next_or_unasked().await? {
                 return Ok(message);
+            }
+        }
+    }
+
+    /// The next message; `None` if it was one that servers send unasked, which is then dealt with.
+    /// Whatever follows it is not looked at.
+    pub(super) async fn next_or_unasked(&mut self) -> Result<Option<Message>, QueryError> {
+        loop {
+            if let Some(message) = self.parse()? {
+                return self.settle(message);
             }
             self.fill().await?;
         }
@@ -187,42 +203,56 @@ impl Wire {
 
     /// Like [`Wire::next`], without waiting: `None` if no whole message has been read yet.
     pub(super) fn buffered_message(&mut self) -> Result<Option<Message>, QueryError> {
-        loop {
-            let message = match Message::parse(&mut self.input) {
-                Ok(None) => return Ok(None),
-                Ok(Some(message)) => message,
-                Err(error) => return Err(self.violation(error.to_string())),
-            };
-            match message {
-                Message::NoticeResponse(body) => {
-                    let notice =
-                        DbError::parse(body.fields()).map_err(|error| self.violation(error.to_string()))?;
-                    tracing::debug!(
-                        severity = notice.severity,
-                        sqlstate = notice.sqlstate,
-                        "{}",
-                        notice.message
-                    );
-                }
-                Message::ParameterStatus(body) => {
-                    let (Ok(name), Ok(value)) = (body.name(), body.value()) else {
-                        return Err(self.violation("a parameter that is not UTF-8".into()));
-                    };
-                    self.parameters.insert(name.to_owned(), value.to_owned());
-                }
-                Message::NotificationResponse(_) => {}
-                Message::ReadyForQuery(ref body) => {
-                    self.transaction = match body.status() {
-                        b'T' => TransactionStatus::InTransaction,
-                        b'E' => TransactionStatus::Failed,
-                        _ => TransactionStatus::Idle,
-                    };
-                    self.state = State::Idle;
-                    return Ok(Some(message));
-                }
-                other => return Ok(Some(other)),
+        while let Some(message) = self.parse()? {
+            if let Some(message) = self.settle(message)? {
+                return Ok(Some(message));
             }
         }
+        Ok(None)
+    }
+
+    /// Takes a message off the input, if it is there as a whole.
+    fn parse(&mut self) -> Result<Option<Message>, QueryError> {
+        // Before the length is believed, and memory set aside for it.
+        let claimed_bytes = match Header::parse(&self.input) {
+            Ok(header) => header.map_or(0, |header| usize::try_from(header.len()).unwrap_or(usize::MAX)),
+            Err(error) => return Err(self.violation(error.to_string())),
+        };
+        if claimed_bytes > self.message_bytes_limit {
+            return Err(self.violation(format!("a message claims {claimed_bytes} bytes")));
+        }
+        Message::parse(&mut self.input).map_err(|error| self.violation(error.to_string()))
+    }
+
+    /// Deals with what concerns every command: messages sent unasked, and the end of a command.
+    fn settle(&mut self, message: Message) -> Result<Option<Message>, QueryError> {
+        match message {
+            Message::NoticeResponse(body) => {
+                let notice =
+                    DbError::parse(body.fields()).map_err(|error| self.violation(error.to_string()))?;
+                tracing::debug!(severity = notice.severity, sqlstate = notice.sqlstate, "{}", notice.message);
+                return Ok(None);
+            }
+            Message::ParameterStatus(body) => {
+                let (Ok(name), Ok(value)) = (body.name(), body.value()) else {
+                    return Err(self.violation("a parameter that is not UTF-8".into()));
+                };
+                self.parameters.insert(name.to_owned(), value.to_owned());
+                return Ok(None);
+            }
+            Message::NotificationResponse(_) => return Ok(None),
+            Message::ReadyForQuery(ref body) => {
+                self.transaction = match body.status() {
+                    b'T' => TransactionStatus::InTransaction,
+                    b'E' => TransactionStatus::Failed,
+                    _ => TransactionStatus::Idle,
+                };
+                self.state = State::Idle;
+                self.message_bytes_limit = MESSAGE_BYTES_LIMIT;
+            }
+            _ => {}
+        }
+        Ok(Some(message))
     }
 
     /// Reads up to `ReadyForQuery` and throws away what comes before, except for the first error.
