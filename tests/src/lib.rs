@@ -1,1 +1,3 @@
 //! Tests of the deployed stack.
+
+pub mod static_check;
