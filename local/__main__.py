@@ -43,7 +43,7 @@ COMMANDS = {
     "clean": clean,
     "demo": demo.main,
     "test": checks.everything,
-    "lint": checks.lints,
+    "lint": checks.only_lints,
     "deploy": deploy.on_aws,
 }
 

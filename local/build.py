@@ -56,6 +56,16 @@ def run(command: list[str], env: dict[str, str], hint: str) -> None:
         raise Problem(f"`{' '.join(command)}` failed with status {error.returncode}", hint) from error
 
 
+def run_quietly(command: list[str], env: dict[str, str], hint: str) -> str:
+    """Run a tool of many lines and return them; they are shown only when it fails."""
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Problem(f"`{' '.join(command)}` failed:\n{done.stdout[-6000:].rstrip()}", hint)
+    return done.stdout
+
+
 def digest() -> str:
     """What the build depends on."""
     return stamp.digest_of((ROOT / name for name in [*SOURCES, *TOOLS]), architecture())
@@ -99,13 +109,8 @@ def compile_binaries(target: str) -> None:
 def pack(env: dict[str, str], target: str, config: str) -> None:
     """Run `sam build`, which finds the binaries fresh and adds the layer. Its many lines are shown when it fails."""
     command = ["sam", "build", "--config-env", config, "--parameter-overrides", f"Architecture={target}"]
-    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        raise Problem(
-            f"`{' '.join(command)}` failed:\n{done.stdout[-6000:]}",
-            "The lines above are SAM's. `make lint` checks the template alone.",
-        )
-    for line in done.stdout.splitlines():
+    output = run_quietly(command, env, "The lines above are SAM's. `make lint` checks the template alone.")
+    for line in output.splitlines():
         if "layer: " in line:
             say(line.strip())
 

@@ -49,7 +49,7 @@ def require_free(server: str, port: int) -> None:
     if not port_is_free(port):
         raise Problem(
             f"port {port}, which belongs to this checkout's {server}, is taken by another process",
-            f"Find it with `ss -ltnp 'sport = :{port}'` and end it, or run `make clean` to start afresh on other ports.",
+            f"Find it with `ss -ltnp 'sport = :{port}'` and end it, or run `make clean` to use other ports.",
         )
 
 
@@ -73,7 +73,7 @@ def running_pid(pid_file: Path) -> int | None:
     return None
 
 
-def start(command: list[str], pid_file: Path, log_file: Path, environment: dict[str, str], **options) -> subprocess.Popen:
+def start(command: list[str], pid_file: Path, log_file: Path, environment: dict[str, str], **options) -> None:
     """Start a server in a session of its own, its output appended to the log, its pid written down."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with open(log_file, "ab") as log:
@@ -90,7 +90,6 @@ def start(command: list[str], pid_file: Path, log_file: Path, environment: dict[
     if started is None:
         raise died(command[0], log_file)
     write_json(pid_file, {"pid": process.pid, "started": started})
-    return process
 
 
 def died(server: str, log_file: Path) -> Problem:

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import subprocess
 
 import boto3
 import tomlkit
@@ -44,12 +43,7 @@ def sam_deploy(config: str, env: dict[str, str] | None, arguments: list[str]) ->
         hint = "The lines above are SAM's; the stack's events in the console say which resource failed and why."
         build.run(command, build.environment_for_aws(), hint)
         return
-    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        raise Problem(
-            f"`{' '.join(command)}` failed:\n{done.stdout[-6000:]}",
-            "Read the resource's reason above; the emulator's log is .local/emulator/log.",
-        )
+    build.run_quietly(command, env, "Read the resource's reason above; the emulator's log is .local/emulator/log.")
 
 
 def locally() -> dict[str, dict[str, str]]:
@@ -111,7 +105,7 @@ def required_outputs(cloudformation, stack: str) -> dict[str, str]:
 
 
 def own_overrides() -> dict[str, str]:
-    """What samconfig.toml sets for the application on AWS; given on the command line too, as that replaces the file's."""
+    """What samconfig.toml sets for the application on AWS; given again, as the command line replaces the file's."""
     config = tomlkit.parse((ROOT / "samconfig.toml").read_text()).unwrap()
     written = config["default"]["deploy"]["parameters"].get("parameter_overrides", [])
     items = shlex.split(written) if isinstance(written, str) else written

@@ -52,7 +52,7 @@ def read_json(path: Path) -> dict | None:
     except FileNotFoundError:
         return None
     except json.JSONDecodeError as error:
-        raise Problem(f"{path} is not JSON: {error}", "Run `make clean`, which starts the local stack afresh.") from error
+        raise Problem(f"{path} is not JSON: {error}", "Run `make clean`, which starts afresh.") from error
 
 
 def write_file(path: Path, text: str, mode: int = 0o644) -> None:
@@ -86,7 +86,7 @@ def exclusive() -> Iterator[None]:
 
 def aws_environment(endpoint: str) -> dict[str, str]:
     """The environment for tools that deploy to or look into the emulator: as root, blind to the caller's profile."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TERM", "CARGO_HOME", "RUSTUP_HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TERM") if name in os.environ}
     return {
         **kept,
         **ROOT_CREDENTIALS,

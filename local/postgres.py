@@ -6,6 +6,7 @@ cluster, and the wheel's programs, then live in a directory under the system's t
 `.local/postgres.json` says where.
 """
 
+import contextlib
 import hashlib
 import os
 import pwd
@@ -18,6 +19,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -228,8 +230,8 @@ def wait_until_ready() -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
-            connect("postgres").close()
-            return
+            with session("postgres"):
+                return
         except psycopg2.OperationalError as error:
             if daemon.running_pid(PID_FILE) is None:
                 raise daemon.died("postgres", LOG_FILE) from error
@@ -243,8 +245,9 @@ def password() -> str:
     return PASSWORD_FILE.read_text().strip()
 
 
-def connect(database: str) -> psycopg2.extensions.connection:
-    """A superuser's connection that commits every statement."""
+@contextlib.contextmanager
+def session(database: str) -> Iterator[psycopg2.extensions.cursor]:
+    """A superuser's session that commits every statement, closed at the end of the block."""
     connection = psycopg2.connect(
         host=HOST,
         port=daemon.port_for("postgres"),
@@ -255,7 +258,11 @@ def connect(database: str) -> psycopg2.extensions.connection:
         application_name="permafrost local stack",
     )
     connection.autocommit = True
-    return connection
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
 
 
 def client_program(name: str) -> Path:

@@ -100,7 +100,8 @@ def bucket_settings(s3, bucket: str, properties: dict) -> list[Setting]:
                 "NoSuchLifecycleConfiguration",
             ),
             lambda: s3.put_bucket_lifecycle_configuration(
-                Bucket=bucket, LifecycleConfiguration={"Rules": [{**rule, "Filter": {"Prefix": ""}} for rule in lifecycle]}
+                Bucket=bucket,
+                LifecycleConfiguration={"Rules": [{**rule, "Filter": {"Prefix": ""}} for rule in lifecycle]},
             ),
         ),
         Setting(
@@ -261,7 +262,7 @@ def assert_on_aws(vault_stack: str, app_stack: str) -> None:
         if wrong:
             raise Problem(
                 "these settings are not as the templates say:\n  " + "\n  ".join(wrong),
-                "Somebody changed them by hand, or the deployment is incomplete: deploy again and look at the stack's drift.",
+                "Somebody changed them by hand: look at the stack's drift, then deploy again.",
             )
         say(f"{len(settings)} settings hold")
 
@@ -269,7 +270,7 @@ def assert_on_aws(vault_stack: str, app_stack: str) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Hold the deployed stacks against their templates.")
-    parser.add_argument("--assert", dest="assert_only", action="store_true", help="on AWS: read, and fail with what differs")
+    parser.add_argument("--assert", dest="assert_only", action="store_true", help="on AWS: only read")
     parser.add_argument("--vault-stack", default=VAULT_STACK)
     parser.add_argument("--app-stack", default=APP_STACK)
     arguments = parser.parse_args()
