@@ -67,8 +67,9 @@ impl From<ClientError> for Fault {
             ClientError::NoCredentials(_) => Fault::new(Code::AccessDenied, message)
                 .hint("Set AWS_PROFILE, name a profile with `--profile`, or log in with `aws sso login`."),
             ClientError::NotSigned(_) | ClientError::NotSetUp(_) => Fault::new(Code::ApiUnavailable, message),
-            ClientError::Endpoint(_) => Fault::new(Code::InvalidRequest, message)
-                .hint("Take the URL from the stack's output ApiEndpoint."),
+            ClientError::Endpoint(_) => {
+                Fault::new(Code::InvalidRequest, message).hint("Take the URL from the stack's output ApiUrl.")
+            }
             ClientError::Unreachable { endpoint, .. } => {
                 Fault::new(Code::ApiUnavailable, message).on(format!("endpoint {endpoint}"))
             }
@@ -77,7 +78,7 @@ impl From<ClientError> for Fault {
             ClientError::Unexpected { endpoint, status, .. } => {
                 let code = if status == 404 { Code::RouteNotFound } else { Code::ApiUnavailable };
                 Fault::new(code, message).on(format!("endpoint {endpoint}")).hint(
-                    "Check that the endpoint is the URL in the stack's output ApiEndpoint, with its stage, \
+                    "Check that the endpoint is the URL in the stack's output ApiUrl, with its stage, \
                      and that command and stack are of the same version.",
                 )
             }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// What the server does with one connection.
-pub enum Step {
+pub(crate) enum Step {
     /// Answers with this status and body.
     Answer(u16, &'static str),
     /// Closes the connection after it has read the request.
@@ -14,32 +14,32 @@ pub enum Step {
 
 /// What arrived in one connection.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// For instance `GET /v1/jobs?limit=100`.
-    pub line: String,
+    pub(crate) line: String,
     /// The headers, names in lower case.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Asked {
     /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// The server's address and what it was asked so far.
-pub struct Server {
+pub(crate) struct Server {
     /// `http://127.0.0.1:PORT/v1`.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
     /// A server that answers with `script`, then refuses connections.
-    pub fn start(script: Vec<Step>) -> Self {
+    pub(crate) fn start(script: Vec<Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -58,7 +58,7 @@ impl Server {
     }
 
     /// What it was asked, in order.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }

@@ -1,0 +1,382 @@
+//! The command's arguments: nouns with verbs, and the short ones `backup`, `restore` and `grants`.
+
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use permafrost_domain::JobId;
+use permafrost_domain::data_source::{DatabaseName, Host, RoleName, SecretArn};
+use permafrost_domain::instance::{InstanceName, InstanceRef};
+use permafrost_domain::job::JobStatus;
+use permafrost_domain::wire::PointSelector;
+
+use crate::since::Since;
+
+/// Back up PostgreSQL databases on AWS for years, and restore them.
+///
+/// Every command is one or a few signed requests to the API of a vault. The API's URL is the output
+/// ApiUrl of the deployed stack; AWS credentials come from where the AWS command line takes them.
+#[derive(Debug, Parser)]
+#[command(name = "permafrost", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = EXAMPLES, after_long_help = LONG_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  permafrost instance protect --name shop --host db.example --database shop --secret-arn ARN
+  permafrost backup shop
+  permafrost recovery-point list shop
+  permafrost restore shop --to-database shop_copy
+  permafrost job list --since 2d --status Failed";
+
+const LONG_HELP: &str = "\
+Examples:
+  permafrost instance protect --name shop --host db.example --database shop --secret-arn ARN
+  permafrost backup shop
+  permafrost recovery-point list shop
+  permafrost restore shop --to-database shop_copy
+  permafrost job list --since 2d --status Failed
+
+Configuration (a flag goes before the environment, the environment before the file):
+  --endpoint  PERMAFROST_ENDPOINT              endpoint = \"https://ID.execute-api.REGION.amazonaws.com/v1\"
+  --region    AWS_REGION, AWS_DEFAULT_REGION   region = \"REGION\"
+  --profile   AWS_PROFILE                      profile = \"NAME\"
+The file is $XDG_CONFIG_HOME/permafrost/config.toml, or ~/.config/permafrost/config.toml.
+
+Exit codes:
+  0 done            3 no such thing   6 the database, its server or its login
+  1 internal        4 conflict        7 the stores, the key or the catalog
+  2 bad request     5 not allowed     8 cancelled
+A command that waits for a job exits with the code of what the job failed of.";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The API's URL, with its stage [env: PERMAFROST_ENDPOINT]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// The AWS region to sign for [env: AWS_REGION, AWS_DEFAULT_REGION]
+    #[arg(long, global = true)]
+    pub(crate) region: Option<String>,
+    /// The AWS profile to take credentials from [env: AWS_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Tables for people, or one JSON document
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// Whether errors may be coloured; `auto`: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+/// The form of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Tables for people.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Protected databases: protect, list, show
+    #[command(subcommand, visible_alias = "instances")]
+    Instance(InstanceCommand),
+    /// Back up a protected database now
+    Backup(BackupArgs),
+    /// Recovery points: list, show
+    #[command(subcommand, visible_aliases = ["rp", "points"])]
+    RecoveryPoint(PointCommand),
+    /// Restore a recovery point into a new database
+    Restore(Box<RestoreArgs>),
+    /// Jobs: list, show, watch, cancel
+    #[command(subcommand, visible_alias = "jobs")]
+    Job(JobCommand),
+    /// Print the SQL and IAM statements that grant exactly what is needed
+    Grants(GrantsArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Protected databases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InstanceCommand {
+    /// Put a database under protection; waits for the readiness checks
+    Protect(Box<ProtectArgs>),
+    /// List the protected databases
+    List,
+    /// Show one
+    Show {
+        /// Its name or id
+        instance: InstanceRef,
+    },
+}
+
+/// A database to protect.
+#[derive(Debug, Args)]
+pub(crate) struct ProtectArgs {
+    /// The name to call it by: a-z, 0-9 and '-'
+    #[arg(long)]
+    pub(crate) name: InstanceName,
+    /// The server's name or address, as the functions reach it
+    #[arg(long)]
+    pub(crate) host: Host,
+    /// The server's port
+    #[arg(long, default_value = "5432")]
+    pub(crate) port: NonZeroU16,
+    /// The database
+    #[arg(long)]
+    pub(crate) database: DatabaseName,
+    #[command(flatten)]
+    pub(crate) login: LoginArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+/// How Permafrost logs in to the server.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Login (neither way stores a password)")]
+pub(crate) struct LoginArgs {
+    /// The Secrets Manager secret with the login: {"username": …, "password": …}, or a plain password
+    #[arg(long, value_name = "ARN", conflicts_with = "iam")]
+    pub(crate) secret_arn: Option<SecretArn>,
+    /// Log in by IAM database tokens of RDS or Aurora
+    #[arg(long, requires = "user")]
+    pub(crate) iam: bool,
+    /// The role; needed for --iam, and where the secret is a plain password
+    #[arg(long)]
+    pub(crate) user: Option<RoleName>,
+}
+
+/// How the connection to the server is protected.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct TlsArgs {
+    /// How the connection is protected [protect: verify-full unless said otherwise]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) tls: Option<TlsMode>,
+    /// A PEM file with the CA that signed the server's certificate [the RDS bundle unless said otherwise]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+}
+
+/// A TLS mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TlsMode {
+    /// Encrypted; certificate and host name are checked.
+    VerifyFull,
+    /// Encrypted; the server's identity is not checked.
+    Require,
+    /// Not encrypted.
+    Disable,
+}
+
+/// Whether to wait for the job.
+#[derive(Debug, Args)]
+#[command(next_help_heading = None)]
+pub(crate) struct WaitArgs {
+    /// Start the job and do not wait for its end
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+/// A backup.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The instance's name or id
+    pub(crate) instance: InstanceRef,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+/// Recovery points.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PointCommand {
+    /// List an instance's recovery points, the newest first
+    List {
+        /// The instance's name or id
+        instance: InstanceRef,
+        /// Show no more than this many [all]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Show a recovery point and the tables in it
+    Show {
+        /// The instance's name or id
+        instance: InstanceRef,
+        /// The point's id, or `latest`
+        #[arg(default_value = "latest")]
+        point: PointSelector,
+    },
+}
+
+/// A restore. What is not said about the server is taken from the instance.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The instance's name or id
+    pub(crate) instance: InstanceRef,
+    /// The new database's name; must be free on the target server
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to_database: DatabaseName,
+    /// The point to restore: an id, or `latest`
+    #[arg(long, default_value = "latest")]
+    pub(crate) point: PointSelector,
+    /// The target server [the instance's own]
+    #[arg(long)]
+    pub(crate) host: Option<Host>,
+    /// The target server's port [the instance's own]
+    #[arg(long)]
+    pub(crate) port: Option<NonZeroU16>,
+    #[command(flatten)]
+    pub(crate) login: LoginArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+/// Jobs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// List jobs, the newest first
+    List {
+        /// How far back: 90m, 12h, 7d, 4w, or a moment in RFC 3339
+        #[arg(long, default_value = "7d")]
+        since: Since,
+        /// Only jobs of this instance
+        #[arg(long)]
+        instance: Option<InstanceRef>,
+        /// Only jobs of this status: Queued, InProgress, Completed, CompletedWithWarnings, Failed, …
+        #[arg(long)]
+        status: Option<JobStatus>,
+        /// Show no more than this many [all]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Show a job
+    Show {
+        /// The job's id
+        job: JobId,
+    },
+    /// Follow a job until it ends
+    Watch {
+        /// The job's id
+        job: JobId,
+    },
+    /// Ask a running job to end
+    Cancel {
+        /// The job's id
+        job: JobId,
+    },
+}
+
+/// What to print grants for.
+#[derive(Debug, Args)]
+pub(crate) struct GrantsArgs {
+    /// What the role is for
+    #[arg(long = "for", value_enum, default_value_t = Purpose::Backup)]
+    pub(crate) purpose: Purpose,
+    /// The role that Permafrost logs in as
+    #[arg(long, default_value = "permafrost")]
+    pub(crate) user: RoleName,
+    /// The database to back up
+    #[arg(long, default_value = "postgres")]
+    pub(crate) database: DatabaseName,
+    /// The server's major version; decides between pg_read_all_data (14 and newer) and single grants
+    #[arg(long, value_name = "MAJOR", default_value_t = 17, value_parser = clap::value_parser!(u16).range(10..=18))]
+    pub(crate) server_version: u16,
+    /// Log in by IAM database tokens of RDS or Aurora instead of a secret
+    #[arg(long, conflicts_with = "secret_arn")]
+    pub(crate) iam: bool,
+    /// The secret that holds the login
+    #[arg(long, value_name = "ARN")]
+    pub(crate) secret_arn: Option<SecretArn>,
+    /// The RDS instance's or Aurora cluster's resource id (db-… or cluster-…), for --iam
+    #[arg(long, value_name = "ID", requires = "iam")]
+    pub(crate) resource_id: Option<String>,
+    /// The AWS account of the database, for --iam
+    #[arg(long, value_name = "ID", requires = "iam")]
+    pub(crate) account: Option<String>,
+}
+
+/// What a role is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    /// To read a database.
+    Backup,
+    /// To make a new database.
+    Restore,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_arguments_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_option_takes_a_credential() {
+        fn walk(command: &clap::Command) {
+            for arg in command.get_arguments() {
+                let name = arg.get_id().as_str();
+                assert!(
+                    ["password", "token", "access_key"].iter().all(|word| !name.contains(word)),
+                    "{} {name}",
+                    command.get_name()
+                );
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&Cli::command());
+        assert!(parse("permafrost instance protect --password x").is_err());
+    }
+
+    #[test]
+    fn logins_exclude_each_other() {
+        let protect = "permafrost instance protect --name shop --host db --database shop";
+        assert!(parse(&format!("{protect} --iam")).is_err(), "--iam needs --user");
+        assert!(parse(&format!("{protect} --iam --user u")).is_ok());
+        let arn = "arn:aws:secretsmanager:eu-central-1:1:secret:permafrost/shop";
+        assert!(parse(&format!("{protect} --secret-arn {arn}")).is_ok());
+        assert!(parse(&format!("{protect} --secret-arn {arn} --iam --user u")).is_err());
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let cli = parse("permafrost jobs list -o json --region eu-central-1").unwrap();
+        assert_eq!(cli.global.output, Output::Json);
+        assert_eq!(cli.global.region.as_deref(), Some("eu-central-1"));
+    }
+}
