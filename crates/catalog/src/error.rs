@@ -1,0 +1,343 @@
+//! What the catalog can answer instead of doing what it was asked.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use jiff::Timestamp;
+use permafrost_domain::instance::InstanceName;
+use permafrost_domain::job::JobStatus;
+use permafrost_domain::{Code, Fault, InstanceId, JobId};
+
+use crate::snapshot::SnapshotState;
+
+/// An error of the layer below.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why the catalog did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// No answer, or an answer that passes: throttling, a fault of the service, contention.
+    #[error("the catalog did not answer {operation} ({reason})")]
+    Unavailable {
+        /// DynamoDB's name of the request.
+        operation: &'static str,
+        /// One word of DynamoDB or of the transport.
+        reason: String,
+        /// What the client said.
+        #[source]
+        source: BoxError,
+    },
+    /// The caller's role lacks the action.
+    #[error("the role may not call {operation} on the catalog")]
+    AccessDenied {
+        /// DynamoDB's name of the request.
+        operation: &'static str,
+        /// What the client said.
+        #[source]
+        source: BoxError,
+    },
+    /// DynamoDB will not take the request however often it is sent: no such table or index, for instance.
+    #[error("the catalog cannot take {operation} ({reason})")]
+    Rejected {
+        /// DynamoDB's name of the request.
+        operation: &'static str,
+        /// DynamoDB's word for it.
+        reason: String,
+        /// What the client said.
+        #[source]
+        source: BoxError,
+    },
+    /// A record above DynamoDB's 400 KB.
+    #[error("the record is larger than the catalog can hold")]
+    RecordTooLarge {
+        /// What the client said.
+        #[source]
+        source: BoxError,
+    },
+    /// A record is there and cannot be decoded.
+    #[error("the record {key} of the catalog cannot be read")]
+    RecordInvalid {
+        /// Where it stands.
+        key: String,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// A record is not in the state that the write needs.
+    #[error("the record {key} of the catalog is not as it must be: {found}")]
+    Conflict {
+        /// Where it stands.
+        key: String,
+        /// What is the matter with it.
+        found: String,
+    },
+    /// A continuation token that no list gave out.
+    #[error("the continuation token is not one that this list gave out")]
+    InvalidContinuation,
+    /// No such instance.
+    #[error("there is no backup instance {0}")]
+    InstanceNotFound(String),
+    /// No such job.
+    #[error("there is no job {0}")]
+    JobNotFound(JobId),
+    /// No such recovery point.
+    #[error("there is no recovery point {point} of instance {instance}")]
+    RecoveryPointNotFound {
+        /// The instance asked.
+        instance: InstanceId,
+        /// The point asked for: an id, or `latest`.
+        point: String,
+    },
+    /// The database is protected by another instance.
+    #[error("the database {database} is protected already")]
+    DatabaseAlreadyProtected {
+        /// The database's identity.
+        database: String,
+        /// The instance that protects it.
+        instance: InstanceId,
+    },
+    /// The name is another instance's.
+    #[error("another backup instance bears the name {name}")]
+    InstanceNameAlreadyInUse {
+        /// The name.
+        name: InstanceName,
+        /// The instance that bears it.
+        instance: InstanceId,
+    },
+    /// A backup of the instance runs.
+    #[error("a backup of instance {instance} is running")]
+    BackupAlreadyRunning {
+        /// The instance.
+        instance: InstanceId,
+        /// The running job.
+        job: JobId,
+    },
+    /// Backups are refused until protection is configured.
+    #[error("the protection of instance {0} is not configured")]
+    InstanceNotProtected(InstanceId),
+    /// The job has ended.
+    #[error("the job {job} has ended: {status}")]
+    JobNotRunning {
+        /// The job.
+        job: JobId,
+        /// How it ended.
+        status: JobStatus,
+    },
+    /// The job is being cancelled.
+    #[error("the job {0} was cancelled")]
+    JobCancelled(JobId),
+    /// No holder has written a snapshot yet.
+    #[error("the job {0} holds no snapshot")]
+    SnapshotNotFound(JobId),
+    /// Another holder has the snapshot, or its lease still runs.
+    #[error("the snapshot of job {job} is held by {holder} until {lease_until}")]
+    SnapshotHeldByAnother {
+        /// The backup job.
+        job: JobId,
+        /// Who holds it.
+        holder: String,
+        /// How many times it has been handed over, the first holder included.
+        generation: u32,
+        /// Until when it is taken to be alive.
+        lease_until: Timestamp,
+    },
+    /// The snapshot is not held any more.
+    #[error("the snapshot of job {job} is not held any more: {state}")]
+    SnapshotGone {
+        /// The backup job.
+        job: JobId,
+        /// What became of it; `Held` where the holder's lease is over.
+        state: SnapshotState,
+    },
+}
+
+impl CatalogError {
+    /// The code of the registry.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unavailable { .. } => Code::CatalogUnavailable,
+            Self::AccessDenied { .. } => Code::AccessDenied,
+            Self::Rejected { .. } => Code::InvalidConfiguration,
+            Self::RecordTooLarge { .. } | Self::InvalidContinuation => Code::InvalidRequest,
+            Self::RecordInvalid { .. } => Code::CatalogRecordInvalid,
+            Self::Conflict { .. } | Self::SnapshotNotFound(_) | Self::SnapshotHeldByAnother { .. } => {
+                Code::CatalogConflict
+            }
+            Self::InstanceNotFound(_) => Code::InstanceNotFound,
+            Self::JobNotFound(_) => Code::JobNotFound,
+            Self::RecoveryPointNotFound { .. } => Code::RecoveryPointNotFound,
+            Self::DatabaseAlreadyProtected { .. } => Code::DatabaseAlreadyProtected,
+            Self::InstanceNameAlreadyInUse { .. } => Code::InstanceNameAlreadyInUse,
+            Self::BackupAlreadyRunning { .. } => Code::BackupAlreadyRunning,
+            Self::InstanceNotProtected(_) => Code::InstanceNotProtected,
+            Self::JobNotRunning { .. } => Code::JobNotRunning,
+            Self::JobCancelled(_) => Code::JobCancelled,
+            Self::SnapshotGone { state: SnapshotState::Abandoned, .. } => Code::JobCancelled,
+            Self::SnapshotGone { .. } => Code::SnapshotLost,
+        }
+    }
+
+    /// What the error is about, where its message does not name it or a program wants it alone.
+    fn object(&self) -> Option<String> {
+        match self {
+            Self::RecordInvalid { key, .. } | Self::Conflict { key, .. } => Some(format!("record {key}")),
+            Self::InstanceNotFound(instance) => Some(format!("instance {instance}")),
+            Self::InstanceNotProtected(instance)
+            | Self::DatabaseAlreadyProtected { instance, .. }
+            | Self::InstanceNameAlreadyInUse { instance, .. } => Some(format!("instance {instance}")),
+            Self::JobNotFound(job)
+            | Self::JobCancelled(job)
+            | Self::JobNotRunning { job, .. }
+            | Self::SnapshotNotFound(job)
+            | Self::SnapshotHeldByAnother { job, .. }
+            | Self::SnapshotGone { job, .. } => Some(format!("job {job}")),
+            // The id alone: a program goes on with it.
+            Self::BackupAlreadyRunning { job, .. } => Some(job.to_string()),
+            Self::RecoveryPointNotFound { point, .. } => Some(format!("recovery point {point}")),
+            Self::Unavailable { .. }
+            | Self::AccessDenied { .. }
+            | Self::Rejected { .. }
+            | Self::RecordTooLarge { .. }
+            | Self::InvalidContinuation => None,
+        }
+    }
+
+    /// The error behind what the client of DynamoDB answered to `operation`.
+    pub(crate) fn of_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let (code, status) = match &error {
+            SdkError::ServiceError(service) => {
+                (service.err().code().map(str::to_owned), service.raw().status().as_u16())
+            }
+            SdkError::TimeoutError(_) => (Some("timeout".to_owned()), 0),
+            SdkError::DispatchFailure(_) => (Some("connection failed".to_owned()), 0),
+            SdkError::ResponseError(_) => (Some("answer cut short".to_owned()), 0),
+            _ => (None, 400),
+        };
+        let too_large = error
+            .as_service_error()
+            .and_then(ProvideErrorMetadata::message)
+            .is_some_and(|message| message.contains("Item size"));
+        if too_large {
+            return Self::RecordTooLarge { source: Box::new(error) };
+        }
+        let reason = code.unwrap_or_else(|| "request not sent".to_owned());
+        Self::classed(operation, reason, status, Box::new(error))
+    }
+
+    /// The error behind a transaction that was cancelled for `reason`.
+    pub(crate) fn of_reason(operation: &'static str, reason: String, source: impl Into<BoxError>) -> Self {
+        Self::classed(operation, reason, 400, source.into())
+    }
+
+    fn classed(operation: &'static str, reason: String, status: u16, source: BoxError) -> Self {
+        match Class::of(&reason, status) {
+            Class::Passing => Self::Unavailable { operation, reason, source },
+            Class::Denied => Self::AccessDenied { operation, source },
+            Class::Lasting => Self::Rejected { operation, reason, source },
+        }
+    }
+}
+
+/// What an error of DynamoDB means for the caller.
+#[derive(Debug, PartialEq, Eq)]
+enum Class {
+    /// Gone when the request is sent again.
+    Passing,
+    /// A right is missing.
+    Denied,
+    /// There again when the request is sent again.
+    Lasting,
+}
+
+impl Class {
+    /// The class of the error `code` under the HTTP status `status`, 0 where there was no answer.
+    fn of(code: &str, status: u16) -> Self {
+        match code {
+            "AccessDeniedException"
+            | "AccessDenied"
+            | "UnrecognizedClientException"
+            | "MissingAuthenticationTokenException"
+            | "MissingAuthenticationToken"
+            | "InvalidSignatureException"
+            | "InvalidClientTokenId"
+            | "IncompleteSignatureException"
+            | "NotAuthorized" => Self::Denied,
+            // An expired session is renewed by the credentials' provider before the next try.
+            "ThrottlingException"
+            | "Throttling"
+            | "ThrottlingError"
+            | "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
+            | "RequestLimitExceeded"
+            | "LimitExceededException"
+            | "TransactionConflictException"
+            | "TransactionConflict"
+            | "TransactionInProgressException"
+            | "ExpiredTokenException"
+            | "RequestTimeout"
+            | "ReplicatedWriteConflictException" => Self::Passing,
+            _ if status == 0 || status == 429 || status >= 500 => Self::Passing,
+            _ => Self::Lasting,
+        }
+    }
+}
+
+impl From<CatalogError> for Fault {
+    fn from(error: CatalogError) -> Self {
+        let mut message = error.to_string();
+        // Why a record cannot be read is the one thing that helps to mend it, and holds nothing of the service.
+        if let CatalogError::RecordInvalid { source, .. } = &error {
+            message = format!("{message}: {source}");
+        }
+        let mut fault = Fault::new(error.code(), message);
+        fault.object = error.object();
+        if matches!(error, CatalogError::AccessDenied { .. }) {
+            fault =
+                fault.hint("Allow the action on the catalog's table and its index to the function's role.");
+        }
+        fault
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use permafrost_domain::fault::Retry;
+
+    use super::*;
+
+    #[test]
+    fn what_passes_is_retried_and_what_lasts_is_not() {
+        for (code, status, class) in [
+            ("ThrottlingException", 400, Class::Passing),
+            ("TransactionConflictException", 400, Class::Passing),
+            ("InternalServerError", 500, Class::Passing),
+            ("ServiceUnavailable", 503, Class::Passing),
+            ("timeout", 0, Class::Passing),
+            ("AccessDeniedException", 400, Class::Denied),
+            ("ResourceNotFoundException", 400, Class::Lasting),
+            ("ValidationException", 400, Class::Lasting),
+        ] {
+            assert_eq!(Class::of(code, status), class, "{code}");
+        }
+        let passing =
+            CatalogError::Unavailable { operation: "PutItem", reason: "timeout".into(), source: "x".into() };
+        assert_eq!(Fault::from(passing).code.retry(), Retry::Later);
+    }
+
+    #[test]
+    fn a_running_backup_is_named() {
+        let job = JobId::new(Timestamp::UNIX_EPOCH, 1);
+        let instance = InstanceId::new(Timestamp::UNIX_EPOCH, 2);
+        let fault = Fault::from(CatalogError::BackupAlreadyRunning { instance, job });
+        assert_eq!(fault.code, Code::BackupAlreadyRunning);
+        assert_eq!(fault.object, Some(job.to_string()));
+    }
+
+    #[test]
+    fn a_fault_does_not_carry_the_service_s_own_words() {
+        let source: BoxError = "user arn:aws:sts::1:assumed-role/x is not authorized".into();
+        let fault = Fault::from(CatalogError::AccessDenied { operation: "GetItem", source });
+        assert!(!fault.to_string().contains("arn:aws"), "{fault}");
+    }
+}

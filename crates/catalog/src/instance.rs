@@ -1,0 +1,179 @@
+//! Instances, and the claims that keep names and databases unique: an instance, the claim to its name and the
+//! claim to its database come and go in one transaction.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use permafrost_domain::InstanceId;
+use permafrost_domain::instance::{Instance, InstanceName, InstanceRef};
+use permafrost_domain::job::Job;
+use permafrost_domain::wire::Page;
+use serde::{Deserialize, Serialize};
+
+use crate::backup::RunningBackup;
+use crate::continuation::Continuation;
+use crate::error::CatalogError;
+use crate::expression::Expression;
+use crate::job::job_item;
+use crate::keys::{INDEX, INDEX_PK, INDEX_SK, INSTANCES, Key, PK, SK};
+use crate::record::{Item, Record, decode, encode, text};
+use crate::transaction::{Outcome, Part, Transaction};
+use crate::{Catalog, read::query_limit};
+
+impl Record for Instance {
+    fn key(&self) -> Key {
+        Key::Instance(self.id)
+    }
+
+    fn listed(&self) -> Option<(String, String)> {
+        Some((INSTANCES.to_owned(), self.name.to_string()))
+    }
+}
+
+/// The claim of an instance to its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NameClaim {
+    /// The name.
+    pub(crate) name: InstanceName,
+    /// Who bears it.
+    pub(crate) instance: InstanceId,
+}
+
+impl Record for NameClaim {
+    fn key(&self) -> Key {
+        Key::InstanceName(self.name.clone())
+    }
+}
+
+/// The claim of an instance to its database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DataSourceClaim {
+    /// The database, by `DataSource::identity`.
+    pub(crate) identity: String,
+    /// Who protects it.
+    pub(crate) instance: InstanceId,
+}
+
+impl Record for DataSourceClaim {
+    fn key(&self) -> Key {
+        Key::DataSource(self.identity.clone())
+    }
+}
+
+impl Catalog {
+    /// Records a new instance together with the job that configures its protection.
+    ///
+    /// # Errors
+    /// `DatabaseAlreadyProtected` and `InstanceNameAlreadyInUse`, each naming the instance in the way. The same
+    /// call again succeeds and changes nothing.
+    pub async fn protect(&self, instance: &Instance, job: &Job) -> Result<(), CatalogError> {
+        let database = DataSourceClaim { identity: instance.data_source.identity(), instance: instance.id };
+        let name = NameClaim { name: instance.name.clone(), instance: instance.id };
+        let stored = Instance { running_backup: None, ..instance.clone() };
+        let transaction = Transaction::new()
+            .put_new(Part::Instance, encode(&stored)?)
+            .put_new(Part::DataSource, encode(&database)?)
+            .put_new(Part::Name, encode(&name)?)
+            .put_new(Part::Job, job_item(job)?);
+        let Outcome::Refused(mut refusal) = self.transact(transaction).await? else { return Ok(()) };
+        let claimed: Option<DataSourceClaim> =
+            refusal.of(Part::DataSource).flatten().map(decode).transpose()?;
+        if let Some(DataSourceClaim { identity, instance: other }) = claimed
+            && other != instance.id
+        {
+            return Err(CatalogError::DatabaseAlreadyProtected { database: identity, instance: other });
+        }
+        let named: Option<NameClaim> = refusal.of(Part::Name).flatten().map(decode).transpose()?;
+        if let Some(NameClaim { name, instance: other }) = named
+            && other != instance.id
+        {
+            return Err(CatalogError::InstanceNameAlreadyInUse { name, instance: other });
+        }
+        // Refused by ourselves: all four stand, for they come together.
+        let same_instance = refusal.of(Part::Instance).flatten().is_some();
+        let earlier: Option<Job> = refusal.of(Part::Job).flatten().map(decode).transpose()?;
+        match earlier {
+            Some(earlier) if same_instance && earlier.instance == instance.id => Ok(()),
+            _ => Err(CatalogError::Conflict {
+                key: stored.key().to_string(),
+                found: "its id or its job's is another's".to_owned(),
+            }),
+        }
+    }
+
+    /// The instance, with the backup that is running.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`.
+    pub async fn instance(&self, id: InstanceId) -> Result<Instance, CatalogError> {
+        let (instance_key, lock_key) = (Key::Instance(id), Key::RunningBackup(id));
+        let (instance, lock) = tokio::try_join!(
+            self.record::<Instance>(&instance_key),
+            self.record::<RunningBackup>(&lock_key)
+        )?;
+        let mut instance = instance.ok_or_else(|| CatalogError::InstanceNotFound(id.to_string()))?;
+        instance.running_backup = lock.map(|lock| lock.job);
+        Ok(instance)
+    }
+
+    /// The instance that a request names.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`.
+    pub async fn resolve(&self, named: &InstanceRef) -> Result<Instance, CatalogError> {
+        match named {
+            InstanceRef::Id(id) => self.instance(*id).await,
+            InstanceRef::Name(name) => {
+                let claim: Option<NameClaim> = self.record(&Key::InstanceName(name.clone())).await?;
+                let claim = claim.ok_or_else(|| CatalogError::InstanceNotFound(name.to_string()))?;
+                self.instance(claim.instance).await
+            }
+        }
+    }
+
+    /// Instances by name, at most `limit` (1 at least, `wire::MAX_PAGE` at most). Which backups run is not
+    /// looked up.
+    ///
+    /// # Errors
+    /// `InvalidContinuation` where `next` is not what this list gave out.
+    pub async fn list_instances(
+        &self,
+        limit: u16,
+        next: Option<&str>,
+    ) -> Result<Page<Instance>, CatalogError> {
+        let after = match next.map(Continuation::parse).transpose()? {
+            None => None,
+            Some(Continuation::Instances { name, id }) => Some(listed_at(&name, id)),
+            Some(_) => return Err(CatalogError::InvalidContinuation),
+        };
+        let limit = query_limit(limit);
+        let expression = Expression::new().only_if(INDEX_PK, text(INSTANCES));
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(INDEX)
+            .set_key_condition_expression(expression.condition())
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .set_exclusive_start_key(after)
+            .limit(i32::from(limit));
+        let output = self.page(query).await?;
+        let more = output.last_evaluated_key.is_some();
+        let items: Vec<Instance> =
+            output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| Continuation::Instances { name: last.name.clone(), id: last.id }.to_token());
+        Ok(Page { items, next })
+    }
+}
+
+/// The key by which a query goes on behind an instance.
+fn listed_at(name: &InstanceName, id: InstanceId) -> Item {
+    let key = Key::Instance(id);
+    let place: [(&str, AttributeValue); 4] =
+        [(PK, text(key.pk())), (SK, text(key.sk())), (INDEX_PK, text(INSTANCES)), (INDEX_SK, text(name))];
+    place.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<HashMap<_, _>>()
+}

@@ -1,0 +1,333 @@
+//! Jobs: opened once, told about while they are open, ended once (in `close_job` and `commit`).
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use permafrost_domain::check::Readiness;
+use permafrost_domain::job::{Job, JobStatus, KEPT};
+use permafrost_domain::{Fault, JobId};
+
+use crate::Catalog;
+use crate::error::CatalogError;
+use crate::expression::Expression;
+use crate::keys::{INDEX_PK, Key, PK, SK, day_of, jobs_of};
+use crate::record::{Item, Record, decode, encode, invalid, key_of, nested, number, text};
+use crate::snapshot::Snapshot;
+use crate::task_progress::TaskProgress;
+use crate::write::Written;
+
+/// The most bytes of a fault's message that are kept; of its object and hint a quarter each.
+const MAX_FAULT_BYTES: usize = 8 * 1024;
+/// The most warnings that one call records.
+const MAX_WARNINGS: usize = 100;
+/// The most bytes of one warning.
+const MAX_WARNING_BYTES: usize = 1024;
+/// The statuses in which a job still works at what it was asked for.
+pub(crate) const WORKING: [JobStatus; 2] = [JobStatus::Queued, JobStatus::InProgress];
+
+impl Record for Job {
+    fn key(&self) -> Key {
+        Key::Job(self.id)
+    }
+
+    fn listed(&self) -> Option<(String, String)> {
+        Some((jobs_of(day_of(self.created_at)), self.id.to_string()))
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.created_at.saturating_add(KEPT).unwrap_or(Timestamp::MAX))
+    }
+}
+
+/// The item of a new job. Its warnings are a set, so that adding to them may be repeated.
+pub(crate) fn job_item(job: &Job) -> Result<Item, CatalogError> {
+    let stored = Job { fault: job.fault.as_ref().map(capped_fault), ..job.clone() };
+    let mut item = encode(&stored)?;
+    item.remove("warnings");
+    if !job.warnings.is_empty() {
+        item.insert("warnings".to_owned(), AttributeValue::Ss(capped_warnings(&job.warnings)));
+    }
+    Ok(item)
+}
+
+/// The job in `item`; its warnings in the order of the alphabet.
+pub(crate) fn decode_job(item: Item) -> Result<Job, CatalogError> {
+    let mut job: Job = decode(item)?;
+    job.warnings.sort_unstable();
+    Ok(job)
+}
+
+impl Catalog {
+    /// Records a new job that takes no lock, such as a restore.
+    ///
+    /// # Errors
+    /// `CatalogConflict` where the id is another job's. The same call again succeeds and changes nothing.
+    pub async fn open_job(&self, job: &Job) -> Result<(), CatalogError> {
+        let refused = match self.put(job_item(job)?, Expression::new().only_if_absent(PK)).await? {
+            Written::Done(_) => return Ok(()),
+            Written::Refused(item) => item.map(decode_job).transpose()?,
+        };
+        let same = refused.is_some_and(|earlier| {
+            (earlier.operation, earlier.instance, earlier.created_at)
+                == (job.operation, job.instance, job.created_at)
+        });
+        let found = "its id is another job's".to_owned();
+        if same { Ok(()) } else { Err(CatalogError::Conflict { key: job.key().to_string(), found }) }
+    }
+
+    /// The job, with what its tasks have done added to its progress.
+    ///
+    /// # Errors
+    /// `JobNotFound`.
+    pub async fn job(&self, id: JobId) -> Result<Job, CatalogError> {
+        let expression = Expression::new().only_if(PK, text(Key::Job(id).pk()));
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .set_key_condition_expression(expression.condition())
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .consistent_read(true);
+        let (mut job, mut after, mut tasks) = (None, None, Vec::new());
+        loop {
+            let output = self.page(query.clone().set_exclusive_start_key(after)).await?;
+            for item in output.items.unwrap_or_default() {
+                match key_of(&item)? {
+                    Key::Job(_) => job = Some(decode_job(item)?),
+                    Key::Task(..) => tasks.push(decode::<TaskProgress>(item)?),
+                    Key::Snapshot(_) => drop(decode::<Snapshot>(item)?),
+                    other => return Err(invalid(&other, "it stands among the records of a job")),
+                }
+            }
+            after = output.last_evaluated_key;
+            if after.is_none() {
+                break;
+            }
+        }
+        // Records of tasks may outlive the job's own for a while: DynamoDB drops them one by one.
+        let mut job = job.ok_or(CatalogError::JobNotFound(id))?;
+        job.progress = tasks.iter().fold(job.progress, |sum, task| sum.plus_done(&task.progress));
+        Ok(job)
+    }
+
+    /// Where the job is in its life: one small read, for those who look often.
+    ///
+    /// # Errors
+    /// `JobNotFound`.
+    pub async fn job_status(&self, id: JobId) -> Result<JobStatus, CatalogError> {
+        let key = Key::Job(id);
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(PK, text(key.pk()))
+            .key(SK, text(key.sk()))
+            .projection_expression("#status")
+            .expression_attribute_names("#status", "status")
+            .consistent_read(true);
+        let output = request.send().await.map_err(|error| CatalogError::of_sdk("GetItem", error))?;
+        let item = output.item.ok_or(CatalogError::JobNotFound(id))?;
+        let status = item.get("status").and_then(|value| value.as_s().ok()).map_or("", String::as_str);
+        status.parse().map_err(|error| invalid(&key, error))
+    }
+
+    /// Whether somebody asked to end the job: it is being cancelled, or was.
+    ///
+    /// # Errors
+    /// `JobNotFound`.
+    pub async fn cancel_requested(&self, id: JobId) -> Result<bool, CatalogError> {
+        let status = self.job_status(id).await?;
+        Ok(matches!(status, JobStatus::Cancelling | JobStatus::Cancelled))
+    }
+
+    /// The job's execution has begun: from `Queued` to `InProgress`. Returns where the job is now, which is
+    /// `Cancelling` where somebody was faster. May be repeated.
+    ///
+    /// # Errors
+    /// `JobNotRunning` where it has ended: it is not opened again. `JobNotFound`.
+    pub async fn job_started(&self, id: JobId, execution_arn: &str) -> Result<JobStatus, CatalogError> {
+        let begin = Expression::new()
+            .set("status", text(JobStatus::InProgress))
+            .set("execution", text(execution_arn))
+            .only_if("status", text(JobStatus::Queued));
+        match self.update(&Key::Job(id), begin).await? {
+            Written::Done(item) => Ok(decode_job(item)?.status),
+            Written::Refused(_) => {
+                let known = Expression::new().set_if_absent("execution", text(execution_arn));
+                Ok(self.change_open_job(id, known).await?.status)
+            }
+        }
+    }
+
+    /// Records the execution behind the job, also where the job has ended meanwhile. May be repeated.
+    ///
+    /// # Errors
+    /// `CatalogConflict` where the job has another execution. `JobNotFound`.
+    pub async fn record_execution(&self, id: JobId, execution_arn: &str) -> Result<(), CatalogError> {
+        let key = Key::Job(id);
+        let none = Expression::new().only_if_present(PK).only_if_absent("execution");
+        let same = Expression::new().only_if("execution", text(execution_arn));
+        let expression = none.or(same).set("execution", text(execution_arn));
+        match self.update(&key, expression).await? {
+            Written::Done(_) => Ok(()),
+            Written::Refused(None) => Err(CatalogError::JobNotFound(id)),
+            Written::Refused(Some(item)) => {
+                let other = decode_job(item)?.execution.unwrap_or_default();
+                Err(CatalogError::Conflict {
+                    key: key.to_string(),
+                    found: format!("it is carried out by {other}"),
+                })
+            }
+        }
+    }
+
+    /// Records what readiness found.
+    ///
+    /// # Errors
+    /// `JobNotRunning`, `JobNotFound`.
+    pub async fn record_readiness(&self, id: JobId, readiness: &Readiness) -> Result<(), CatalogError> {
+        let readiness = nested(&Key::Job(id), readiness)?;
+        self.change_open_job(id, Expression::new().set("readiness", readiness)).await.map(drop)
+    }
+
+    /// Adds warnings to the job's: a set, so that a step that runs again adds nothing. At most 100 in one call,
+    /// each cut at 1 KB.
+    ///
+    /// # Errors
+    /// `JobNotRunning`, `JobNotFound`.
+    pub async fn record_warnings(&self, id: JobId, warnings: &[String]) -> Result<(), CatalogError> {
+        if warnings.is_empty() {
+            return Ok(());
+        }
+        let expression = Expression::new().add_to_set("warnings", &capped_warnings(warnings));
+        self.change_open_job(id, expression).await.map(drop)
+    }
+
+    /// Records how much the job is going to copy.
+    ///
+    /// # Errors
+    /// `JobNotRunning`, `JobNotFound`.
+    pub async fn record_expected(&self, id: JobId, tables: u64, bytes: u64) -> Result<(), CatalogError> {
+        let expression = Expression::new()
+            .set("progress.tables_expected", number(tables))
+            .set("progress.bytes_expected", number(bytes));
+        self.change_open_job(id, expression).await.map(drop)
+    }
+
+    /// Records why the job is going to fail, where it is open and nothing else was recorded: the first fault is
+    /// the cause, those after it are its consequences. Its message is cut at 8 KB.
+    ///
+    /// # Errors
+    /// `JobNotFound`; none where the fault comes too late.
+    pub async fn record_fault(&self, id: JobId, fault: &Fault) -> Result<(), CatalogError> {
+        let key = Key::Job(id);
+        let expression = Expression::new()
+            .set("fault", nested(&key, &capped_fault(fault))?)
+            .only_if_one_of("status", JobStatus::OPEN)
+            .only_if_absent("fault");
+        match self.update(&key, expression).await? {
+            Written::Done(_) => Ok(()),
+            Written::Refused(None) => Err(CatalogError::JobNotFound(id)),
+            Written::Refused(Some(item)) => decode_job(item).map(drop),
+        }
+    }
+
+    /// Asks the job to end. Its functions look at it; the job is `Cancelled` when they have let go. May be
+    /// repeated.
+    ///
+    /// # Errors
+    /// `JobNotRunning` where it has ended, `JobNotFound`.
+    pub async fn request_cancel(&self, id: JobId) -> Result<(), CatalogError> {
+        let expression = Expression::new().set("status", text(JobStatus::Cancelling));
+        self.change_open_job(id, expression).await.map(drop)
+    }
+
+    /// Changes a job that has not ended.
+    async fn change_open_job(&self, id: JobId, change: Expression) -> Result<Job, CatalogError> {
+        let expression = change.only_if_one_of("status", JobStatus::OPEN);
+        match self.update(&Key::Job(id), expression).await? {
+            Written::Done(item) => decode_job(item),
+            Written::Refused(None) => Err(CatalogError::JobNotFound(id)),
+            Written::Refused(Some(item)) => {
+                let status = decode_job(item)?.status;
+                Err(CatalogError::JobNotRunning { job: id, status })
+            }
+        }
+    }
+}
+
+/// The partition of the index that lists `job`, for those who build its keys.
+pub(crate) fn listed_at(day: jiff::civil::Date, id: JobId) -> Item {
+    let key = Key::Job(id);
+    [
+        (PK, text(key.pk())),
+        (SK, text(key.sk())),
+        (INDEX_PK, text(jobs_of(day))),
+        (crate::keys::INDEX_SK, text(id)),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// `fault` with its texts cut to what a job keeps.
+pub(crate) fn capped_fault(fault: &Fault) -> Fault {
+    Fault {
+        code: fault.code,
+        message: cut(&fault.message, MAX_FAULT_BYTES),
+        object: fault.object.as_deref().map(|object| cut(object, MAX_FAULT_BYTES / 4)),
+        hint: cut(&fault.hint, MAX_FAULT_BYTES / 4),
+    }
+}
+
+/// The warnings that one call keeps; the last one counts those that it does not.
+pub(crate) fn capped_warnings(warnings: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for warning in warnings {
+        let warning = cut(warning, MAX_WARNING_BYTES);
+        if !warning.is_empty() && !kept.contains(&warning) {
+            kept.push(warning);
+        }
+    }
+    if kept.len() > MAX_WARNINGS {
+        let more = kept.len() - (MAX_WARNINGS - 1);
+        kept.truncate(MAX_WARNINGS - 1);
+        kept.push(format!("{more} more warnings are not shown"));
+    }
+    kept
+}
+
+/// The beginning of `text`, at most `max` bytes with the mark that it was cut.
+fn cut(text: &str, max: usize) -> String {
+    const MARK: &str = " […]";
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(max - MARK.len());
+    format!("{}{MARK}", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use permafrost_domain::Code;
+
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_at_a_character_and_say_so() {
+        let fault = capped_fault(&Fault::new(Code::StatementFailed, "ä".repeat(10_000)).on("short"));
+        assert!(fault.message.len() <= MAX_FAULT_BYTES && fault.message.len() > MAX_FAULT_BYTES - 8);
+        assert!(fault.message.ends_with("ä […]"));
+        assert_eq!(fault.object.as_deref(), Some("short"));
+        assert_eq!(capped_fault(&fault), fault);
+    }
+
+    #[test]
+    fn warnings_are_counted_where_they_are_too_many() {
+        let many: Vec<String> = (0..250).map(|i| format!("warning {i}")).chain([String::new()]).collect();
+        let kept = capped_warnings(&many);
+        assert_eq!(kept.len(), MAX_WARNINGS);
+        assert_eq!(kept[MAX_WARNINGS - 1], "151 more warnings are not shown");
+        assert_eq!(capped_warnings(&["a".into(), "a".into()]), ["a"]);
+    }
+}

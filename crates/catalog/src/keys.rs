@@ -1,0 +1,178 @@
+//! Keys: where each record stands in the one table.
+//!
+//! | record | `pk` | `sk` | `gsi1pk` | `gsi1sk` |
+//! |---|---|---|---|---|
+//! | instance | `INSTANCE#<id>` | `INSTANCE` | `INSTANCES` | its name |
+//! | an instance's name | `INSTANCE_NAME#<name>` | `INSTANCE_NAME` | | |
+//! | a protected database | `DATA_SOURCE#<identity>` | `DATA_SOURCE` | | |
+//! | running backup (the lock) | `INSTANCE#<id>` | `RUNNING_BACKUP` | | |
+//! | recovery point | `INSTANCE#<id>` | `POINT#<id>` | | |
+//! | job | `JOB#<id>` | `JOB` | `JOBS#<day of created_at, UTC>` | its id |
+//! | progress of a task | `JOB#<id>` | `TASK#<n>` | | |
+//! | snapshot of a backup | `JOB#<id>` | `SNAPSHOT` | | |
+//!
+//! Points of an instance sort by their ids, which sort by time; so do the jobs of a day.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use permafrost_domain::instance::InstanceName;
+use permafrost_domain::{InstanceId, JobId, PointId};
+
+/// The table's partition key.
+pub(crate) const PK: &str = "pk";
+/// The table's sort key.
+pub(crate) const SK: &str = "sk";
+/// The index's name.
+pub(crate) const INDEX: &str = "gsi1";
+/// The index's partition key.
+pub(crate) const INDEX_PK: &str = "gsi1pk";
+/// The index's sort key.
+pub(crate) const INDEX_SK: &str = "gsi1sk";
+/// When DynamoDB may drop the record: seconds since 1970.
+pub(crate) const EXPIRES_AT: &str = "expires_at";
+/// The one partition of the index that lists instances.
+pub(crate) const INSTANCES: &str = "INSTANCES";
+/// What the sort keys of points begin with.
+pub(crate) const POINT_PREFIX: &str = "POINT#";
+
+/// Where a record stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// An instance.
+    Instance(InstanceId),
+    /// The claim to an instance's name.
+    InstanceName(InstanceName),
+    /// The claim to a database, by `DataSource::identity`.
+    DataSource(String),
+    /// The lock that the running backup of an instance holds.
+    RunningBackup(InstanceId),
+    /// A recovery point.
+    Point(InstanceId, PointId),
+    /// A job.
+    Job(JobId),
+    /// The progress of one task of a job.
+    Task(JobId, u32),
+    /// The snapshot that a backup job reads.
+    Snapshot(JobId),
+}
+
+impl Key {
+    /// The partition key's value.
+    pub(crate) fn pk(&self) -> String {
+        match self {
+            Self::Instance(id) | Self::RunningBackup(id) | Self::Point(id, _) => format!("INSTANCE#{id}"),
+            Self::InstanceName(name) => format!("INSTANCE_NAME#{name}"),
+            Self::DataSource(identity) => format!("DATA_SOURCE#{identity}"),
+            Self::Job(id) | Self::Task(id, _) | Self::Snapshot(id) => format!("JOB#{id}"),
+        }
+    }
+
+    /// The sort key's value.
+    pub(crate) fn sk(&self) -> String {
+        match self {
+            Self::Instance(_) => "INSTANCE".to_owned(),
+            Self::InstanceName(_) => "INSTANCE_NAME".to_owned(),
+            Self::DataSource(_) => "DATA_SOURCE".to_owned(),
+            Self::RunningBackup(_) => "RUNNING_BACKUP".to_owned(),
+            Self::Point(_, point) => format!("{POINT_PREFIX}{point}"),
+            Self::Job(_) => "JOB".to_owned(),
+            Self::Task(_, task) => format!("TASK#{task}"),
+            Self::Snapshot(_) => "SNAPSHOT".to_owned(),
+        }
+    }
+
+    /// The key that is written as `pk` and `sk`, if there is one.
+    pub(crate) fn parse(pk: &str, sk: &str) -> Option<Self> {
+        let (kind, of) = pk.split_once('#')?;
+        let key = match (kind, sk) {
+            ("INSTANCE", "INSTANCE") => Self::Instance(of.parse().ok()?),
+            ("INSTANCE", "RUNNING_BACKUP") => Self::RunningBackup(of.parse().ok()?),
+            ("INSTANCE", sk) => Self::Point(of.parse().ok()?, sk.strip_prefix(POINT_PREFIX)?.parse().ok()?),
+            ("INSTANCE_NAME", "INSTANCE_NAME") => Self::InstanceName(of.parse().ok()?),
+            ("DATA_SOURCE", "DATA_SOURCE") => Self::DataSource(of.to_owned()),
+            ("JOB", "JOB") => Self::Job(of.parse().ok()?),
+            ("JOB", "SNAPSHOT") => Self::Snapshot(of.parse().ok()?),
+            ("JOB", sk) => Self::Task(of.parse().ok()?, sk.strip_prefix("TASK#")?.parse().ok()?),
+            _ => return None,
+        };
+        // Numbers have more than one text (`007`, `+7`): only the one that is written here is a key.
+        (key.sk() == sk).then_some(key)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {}", self.pk(), self.sk())
+    }
+}
+
+/// The day, in UTC, under which a job of `created_at` is listed.
+pub(crate) fn day_of(created_at: Timestamp) -> Date {
+    created_at.to_zoned(TimeZone::UTC).date()
+}
+
+/// The partition of the index that lists the jobs of `day`.
+pub(crate) fn jobs_of(day: Date) -> String {
+    format!("JOBS#{day}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_key() -> impl Strategy<Value = Key> {
+        (0_i64..253_402_207_200_000, any::<u128>(), any::<u32>(), "[a-z0-9][a-z0-9-]{0,20}", 0..8_usize)
+            .prop_map(|(millis, random, task, word, kind)| {
+                let at = Timestamp::from_millisecond(millis).unwrap();
+                let (instance, job) = (InstanceId::new(at, random), JobId::new(at, random));
+                match kind {
+                    0 => Key::Instance(instance),
+                    1 => Key::InstanceName(word.parse().unwrap()),
+                    2 => Key::DataSource(format!("{word}:5432/a#b")),
+                    3 => Key::RunningBackup(instance),
+                    4 => Key::Point(instance, PointId::of_backup(job)),
+                    5 => Key::Job(job),
+                    6 => Key::Task(job, task),
+                    _ => Key::Snapshot(job),
+                }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn writing_and_parsing_are_inverse(key in any_key()) {
+            prop_assert_eq!(Key::parse(&key.pk(), &key.sk()), Some(key));
+        }
+
+        #[test]
+        fn two_keys_never_stand_in_one_place(a in any_key(), b in any_key()) {
+            prop_assert_eq!(a == b, (a.pk(), a.sk()) == (b.pk(), b.sk()));
+        }
+    }
+
+    #[test]
+    fn other_text_is_no_key() {
+        let job = JobId::new(Timestamp::UNIX_EPOCH, 1);
+        for (pk, sk) in [
+            (format!("JOB#{job}"), "TASK#007"),
+            (format!("JOB#{job}"), "TASK#+7"),
+            (format!("JOB#{job}"), "INSTANCE"),
+            (format!("INSTANCE#{job}"), "INSTANCE"),
+            (format!("NOTE#{job}"), "NOTE"),
+            (job.to_string(), "JOB"),
+        ] {
+            assert_eq!(Key::parse(&pk, sk), None, "{pk} / {sk}");
+        }
+    }
+
+    #[test]
+    fn days_are_days_of_utc() {
+        let at = "2026-11-22T23:59:59.999Z".parse().unwrap();
+        assert_eq!(jobs_of(day_of(at)), "JOBS#2026-11-22");
+    }
+}
