@@ -95,7 +95,7 @@ def run_and_count(command: list[str], tally: Tally, more: dict[str, str]) -> Non
         text=True,
         errors="replace",
     ) as runner:
-        for line in runner.stdout:
+        for line in runner.stdout or ():
             print(line, end="", flush=True)
             plain = ANSI.sub("", line)
             if SUMMARY.match(plain):

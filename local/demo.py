@@ -11,7 +11,7 @@ import subprocess
 
 from local import compare, daemon, emulator, postgres, sample, stack
 from local.console import Problem, elapsed, say, step
-from local.layout import CLI_BINARY, ENV_FILE, OPERATOR_FILE, ROOT, exclusive, read_json
+from local.layout import CLI_BINARY, ENV_FILE, OPERATOR_FILE, ROOT, exclusive, require_json
 
 INSTANCE = "demo"
 COPY = "shop_restored"
@@ -24,7 +24,7 @@ class CommandLine:
     """`permafrost`, as the operator calls it."""
 
     def __init__(self, running: dict):
-        keys = read_json(OPERATOR_FILE)
+        keys = require_json(OPERATOR_FILE)
         self.environment = {
             **{name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
             "PERMAFROST_ENDPOINT": running["api_url"],
@@ -158,9 +158,9 @@ def table_of(found: compare.Comparison) -> list[str]:
         counts = "".join(f"{side.rows if side else 'missing':>12}" for side in (left, right))
         hashes = "".join(f"{f'{side.hash:016x}' if side else 'missing':<18}" for side in (left, right))
         lines.append(f"{name:<32}{counts}  {hashes}{'equal' if left == right else 'DIFFERENT'}")
-    for name, (left, right) in found.sequences.items():
-        counts = "".join(f"{side[0] if side else 'missing':>12}" for side in (left, right))
-        lines.append(f"{name:<32}{counts}  {'sequence':<36}{'equal' if left == right else 'DIFFERENT'}")
+    for name, (before, after) in found.sequences.items():
+        positions = "".join(f"{side[0] if side else 'missing':>12}" for side in (before, after))
+        lines.append(f"{name:<32}{positions}  {'sequence':<36}{'equal' if before == after else 'DIFFERENT'}")
     return lines
 
 

@@ -16,6 +16,7 @@ from local.layout import REGION, ROOT_CREDENTIALS, STATE, VENV_BIN
 HOME = STATE / "emulator"
 PID_FILE = HOME / "pid.json"
 LOG_FILE = HOME / "log"
+INSTALLED = VENV_BIN.parent / ".locked"
 START_TIMEOUT_S = 60
 SAVE_TIMEOUT_S = 120
 
@@ -68,8 +69,15 @@ def is_healthy() -> bool:
         return False
 
 
+def runs_replaced_programs() -> bool:
+    """Whether the tools were installed anew after the emulator started: it would import from what is gone."""
+    return daemon.running_pid(PID_FILE) is not None and PID_FILE.stat().st_mtime < INSTALLED.stat().st_mtime
+
+
 def up() -> None:
     """Start the emulator unless it runs, and wait until it answers."""
+    if runs_replaced_programs():
+        down()
     if daemon.running_pid(PID_FILE) is not None and is_healthy():
         return
     with step("Start the AWS emulator"):

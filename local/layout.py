@@ -55,6 +55,14 @@ def read_json(path: Path) -> dict | None:
         raise Problem(f"{path} is not JSON: {error}", "Run `make clean`, which starts afresh.") from error
 
 
+def require_json(path: Path) -> dict:
+    """The content of a file that `make up` has written."""
+    value = read_json(path)
+    if value is None:
+        raise Problem(f"there is no {path}", "Run `make up`.")
+    return value
+
+
 def write_file(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a file whole, with its final permissions from the first byte on."""
     path.parent.mkdir(parents=True, exist_ok=True)
