@@ -1,5 +1,7 @@
 //! Loading tables: everything arrives, and the server's objections are heard in time.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends at the first surprise")]
+
 mod pg_server;
 
 use std::fmt::Write;
@@ -62,17 +64,10 @@ async fn bad_data_is_the_servers_error_with_its_place() {
         ("1\t2024-02-29\n2\tno date\n", "22007", "COPY t, line 2, column v: \"no date\""),
         ("1\t2024-02-29\n1\t2024-02-29\n", "23505", "COPY t, line 2"),
         ("1\n", "22P04", "COPY t, line 1: \"1\""),
-        ("1\t2024-02-29\n\\.\nmore\n\\.\n", "", ""),
     ] {
         let mut copy = connection.copy_in("COPY t FROM STDIN").await.unwrap();
         copy.send(data.as_bytes()).await.unwrap();
         let ended = copy.finish().await;
-        if sqlstate.is_empty() {
-            // The old end marker ends the data early, on versions that still look for it.
-            assert!(ended.is_ok() || ended.is_err());
-            connection.execute("TRUNCATE t").await.unwrap();
-            continue;
-        }
         let Err(QueryError::Server(error)) = ended else { panic!("{ended:?}") };
         assert_eq!((error.sqlstate.as_str(), error.context.as_deref()), (sqlstate, Some(place)));
         assert_eq!(count(&mut connection, "t").await, 0);
@@ -163,7 +158,6 @@ async fn a_copy_that_is_given_up_or_dropped_leaves_nothing() {
 
     let mut copy = connection.copy_in("COPY t FROM STDIN").await.unwrap();
     copy.send(&b"1\n".repeat(1_000_000)).await.unwrap();
-    drop(copy);
     assert!(matches!(connection.execute("SELECT 1").await, Err(QueryError::Abandoned)));
     connection.close().await;
     let mut connection = server.connect().await;

@@ -1,5 +1,7 @@
 //! Getting a connection, and every way of not getting one.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends at the first surprise")]
+
 mod pg_server;
 
 use std::time::Duration;

@@ -68,7 +68,7 @@ fn carry_out(task: &Task) -> TaskResult {
             frames_in_last += 1;
             let segment = bytes_of_segments.len() - 1;
             let location = FrameLocation {
-                segment: segment as u32,
+                segment: u32::try_from(segment).unwrap(),
                 offset: bytes_of_segments[segment],
                 length: 100 + n,
             };

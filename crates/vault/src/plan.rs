@@ -89,25 +89,31 @@ impl DumpPlan {
 /// Each part is in exactly one task; a part that is larger than the target makes a task of its own. The
 /// result depends on nothing but the arguments.
 pub fn cut(mut parts: Vec<Part>, target_bytes: u64) -> Vec<Task> {
-    parts.sort_by(|a, b| b.estimated_bytes.cmp(&a.estimated_bytes).then(a.dump_id.cmp(&b.dump_id)));
-    let mut tasks: Vec<Task> = Vec::new();
-    let mut filled_bytes = u64::MAX;
-    for part in parts {
-        // A table of no pages still costs a round trip: without this, empty tables would all share a task.
-        let cost_bytes = part.estimated_bytes.max(8 * 1024);
-        match tasks.last_mut() {
-            Some(task) if filled_bytes.saturating_add(cost_bytes) <= target_bytes => {
+    parts.sort_by_key(|part| part.dump_id);
+    let groups = group(parts, |part| part.estimated_bytes, target_bytes);
+    (1..).zip(groups).map(|(task, parts)| Task { task, parts }).collect()
+}
+
+/// Groups items of about `target_bytes` together, the largest first; items of one size keep their order.
+pub fn group<T>(mut items: Vec<T>, bytes: impl Fn(&T) -> u64, target_bytes: u64) -> Vec<Vec<T>> {
+    items.sort_by_key(|item| std::cmp::Reverse(bytes(item)));
+    let mut groups: Vec<Vec<T>> = Vec::new();
+    let mut filled_bytes = 0_u64;
+    for item in items {
+        // A table of no pages still costs a round trip: without this, all empty tables would share a task.
+        let cost_bytes = bytes(&item).max(8 * 1024);
+        match groups.last_mut() {
+            Some(group) if filled_bytes.saturating_add(cost_bytes) <= target_bytes => {
                 filled_bytes += cost_bytes;
-                task.parts.push(part);
+                group.push(item);
             }
             _ => {
                 filled_bytes = cost_bytes;
-                let task = u32::try_from(tasks.len() + 1).expect("a database has fewer than 2^32 tables");
-                tasks.push(Task { task, parts: vec![part] });
+                groups.push(vec![item]);
             }
         }
     }
-    tasks
+    groups
 }
 
 #[cfg(test)]

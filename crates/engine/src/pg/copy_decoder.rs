@@ -5,8 +5,6 @@
 //! headers from whatever piece of the stream it is shown, and stops at the first other message, which
 //! is the connection's business.
 
-use super::QueryError;
-
 const TAG: u8 = b'd';
 const HEADER_BYTES: usize = 5;
 /// No row can be longer on a server: a string there ends at 1 GiB.
@@ -43,6 +41,15 @@ pub(super) enum Stop {
     OtherMessage,
 }
 
+/// What no server sends.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error("a row of COPY data does not end its line")]
+    LineEnd,
+    #[error("a message of COPY data claims {0} bytes")]
+    Length(usize),
+}
+
 impl CopyDecoder {
     /// How many bytes at the output's end belong to a row that has not ended.
     pub(super) fn unfinished_bytes(&self) -> usize {
@@ -59,7 +66,7 @@ impl CopyDecoder {
         input: &[u8],
         output: &mut Vec<u8>,
         target_len: usize,
-    ) -> Result<Decoded, QueryError> {
+    ) -> Result<Decoded, Malformed> {
         let mut rest = input;
         let mut rows = 0;
         let stop = loop {
@@ -91,7 +98,7 @@ impl CopyDecoder {
                 break Stop::NeedInput;
             }
             if output.last() != Some(&b'\n') {
-                return Err(QueryError::Protocol("a row of COPY data does not end its line".into()));
+                return Err(Malformed::LineEnd);
             }
             self.arrived = 0;
             rows += 1;
@@ -101,12 +108,12 @@ impl CopyDecoder {
 }
 
 /// The length of the row behind a header; at least 1, since every row has a line end.
-fn row_bytes(header: [u8; HEADER_BYTES]) -> Result<usize, QueryError> {
+fn row_bytes(header: [u8; HEADER_BYTES]) -> Result<usize, Malformed> {
     let [_, length @ ..] = header;
     let length = u32::from_be_bytes(length) as usize;
     match length.checked_sub(4) {
         Some(bytes) if (1..=ROW_BYTES_LIMIT).contains(&bytes) => Ok(bytes),
-        _ => Err(QueryError::Protocol(format!("a message of COPY data claims {length} bytes"))),
+        _ => Err(Malformed::Length(length)),
     }
 }
 
@@ -211,13 +218,13 @@ mod tests {
             input.extend_from_slice(&length.to_be_bytes());
             input.push(b'\n');
             let decoded = CopyDecoder::default().decode(&input, &mut Vec::new(), 100);
-            assert!(matches!(decoded, Err(QueryError::Protocol(_))), "{length}: {decoded:?}");
+            assert!(matches!(decoded, Err(Malformed::Length(_))), "{length}: {decoded:?}");
         }
     }
 
     #[test]
     fn a_row_without_its_line_end_is_refused() {
         let decoded = CopyDecoder::default().decode(&message(b"half"), &mut Vec::new(), 100);
-        assert!(matches!(decoded, Err(QueryError::Protocol(_))), "{decoded:?}");
+        assert!(matches!(decoded, Err(Malformed::LineEnd)), "{decoded:?}");
     }
 }

@@ -147,6 +147,7 @@ fn failed(error: QueryError) -> ConnectError {
         QueryError::ConnectionClosed(source) => {
             ConnectError::Broken { stage: ConnectStage::LoggingIn, source }
         }
+        QueryError::Protocol(what) => ConnectError::Protocol(what),
         other => ConnectError::Protocol(other.to_string()),
     }
 }

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 /// The superuser `postgres` and every role made by [`Server::create_role`] log in with it.
 pub(crate) const PASSWORD: &str = "correct horse 'battery' stäple";
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const HBA: &str = "\
 host all cleartext_user 127.0.0.1/32 password
 host all md5_user 127.0.0.1/32 md5

@@ -1,0 +1,238 @@
+//! Readiness of a source, run when protection is configured and before every backup: privileges drift.
+
+use permafrost_domain::check::{Check, Readiness};
+use permafrost_domain::{Code, Fault};
+
+use crate::error::EngineError;
+use crate::login::Login;
+use crate::pg::{Connection, Row};
+use crate::programs::PgPrograms;
+use crate::sql;
+
+/// The oldest and the newest major version that is supported.
+const VERSIONS: std::ops::RangeInclusive<u32> = 10..=18;
+/// Connections that a small backup opens: the holder, pg_dump, the planner, a worker.
+const CONNECTIONS: i64 = 4;
+
+/// Relations whose rows or values a backup reads, with whether the role may use their schema and read them.
+const RELATIONS: &str = r"
+    SELECT n.nspname, c.relname, c.relkind,
+           pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS usage,
+           CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
+                ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END AS readable,
+           c.relkind <> 'S' AND pg_catalog.row_security_active(c.oid) AS hidden
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+       AND NOT EXISTS (
+             SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+              WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+                AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+                AND NOT c.oid = ANY (COALESCE(e.extconfig, '{}')))
+     ORDER BY 1, 2";
+
+/// Checks whether `login` can back its database up. Checks that the login itself passes are in the result.
+///
+/// # Errors
+/// Those of the connection where it breaks halfway. A connection that cannot be had is a failed check.
+pub async fn check(login: &Login, programs: &PgPrograms) -> Result<Readiness, EngineError> {
+    let mut connection = match login.connect().await {
+        Ok(connection) => connection,
+        Err(error) => return Ok(Readiness { checks: vec![Check::failed("login", error.into())] }),
+    };
+    let user = login.options.user.as_str();
+    let database = login.options.database.as_str();
+    let mut checks = vec![Check::success("login", format!("logged in to {database} as {user}"))];
+    checks.push(server_version(&connection));
+    checks.push(dump_client(&connection, programs));
+    privileges(&mut connection, user, &mut checks).await?;
+    checks.push(large_objects(&mut connection).await?);
+    checks.push(connections(&mut connection).await?);
+    checks.push(locks(&mut connection).await?);
+    checks.push(standby(&mut connection).await?);
+    connection.close().await;
+    Ok(Readiness { checks })
+}
+
+fn server_version(connection: &Connection) -> Check {
+    let version = connection.server_version();
+    if VERSIONS.contains(&version.major()) {
+        Check::success("server-version", format!("PostgreSQL {version}"))
+    } else {
+        let message = format!("the server is PostgreSQL {version}, supported are 10 to 18");
+        Check::failed("server-version", Fault::new(Code::ServerVersionNotSupported, message))
+    }
+}
+
+fn dump_client(connection: &Connection, programs: &PgPrograms) -> Check {
+    match programs.for_major(connection.server_version().major()) {
+        Ok(found) => Check::success("dump-client", format!("pg_dump {} is on board", found.major)),
+        Err(error) => Check::failed("dump-client", error.into()),
+    }
+}
+
+async fn privileges(
+    connection: &mut Connection,
+    user: &str,
+    checks: &mut Vec<Check>,
+) -> Result<(), EngineError> {
+    let failed = || EngineError::query("read the privileges of the role");
+    let rows = connection.query(RELATIONS, &[]).await.map_err(failed())?;
+    let mut schemas: Vec<String> = Vec::new();
+    let mut unreadable: Vec<(bool, String)> = Vec::new();
+    let mut hidden: Vec<String> = Vec::new();
+    let mut tables = 0_u64;
+    for row in &rows {
+        let (schema, is_sequence) = (row.get(0).unwrap_or_default(), row.get(2) == Some("S"));
+        let name = named(row);
+        tables += u64::from(!is_sequence);
+        if !row.parse::<bool>(3).map_err(failed())? && !schemas.iter().any(|known| known == schema) {
+            schemas.push(schema.to_owned());
+        }
+        if !row.parse::<bool>(4).map_err(failed())? {
+            unreadable.push((is_sequence, name.clone()));
+        }
+        if row.parse::<bool>(5).map_err(failed())? {
+            hidden.push(name);
+        }
+    }
+    let role = sql::ident(user);
+    checks.push(if schemas.is_empty() {
+        Check::success("schema-usage", "every schema can be used")
+    } else {
+        let list: Vec<String> = schemas.iter().map(|schema| sql::ident(schema)).collect();
+        let message = format!("role \"{user}\" may not use schema {}", list.join(", "));
+        Check::failed(
+            "schema-usage",
+            Fault::new(Code::MissingDatabasePermissions, message)
+                .hint(format!("Run GRANT USAGE ON SCHEMA {} TO {role};", list.join(", "))),
+        )
+        .on_objects(schemas.iter().map(|schema| format!("schema {schema}")).collect())
+    });
+    checks.push(if unreadable.is_empty() {
+        Check::success("select", format!("all {tables} tables and their sequences can be read"))
+    } else {
+        unreadable_check(user, &unreadable)
+    });
+    checks.push(if hidden.is_empty() {
+        Check::success("row-security", "row-level security hides no rows")
+    } else {
+        let message =
+            format!("row-level security would hide rows of {} from role \"{user}\"", hidden.join(", "));
+        Check::failed(
+            "row-security",
+            Fault::new(Code::RowSecurityHidesRows, message).hint(format!("Run ALTER ROLE {role} BYPASSRLS;")),
+        )
+        .on_objects(hidden.iter().map(|table| format!("table {table}")).collect())
+    });
+    Ok(())
+}
+
+fn unreadable_check(user: &str, unreadable: &[(bool, String)]) -> Check {
+    const SHOWN: usize = 5;
+    let role = sql::ident(user);
+    let shown: Vec<&str> = unreadable.iter().take(SHOWN).map(|(_, name)| name.as_str()).collect();
+    let more = match unreadable.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let grants: Vec<String> = unreadable
+        .iter()
+        .take(SHOWN)
+        .map(|(sequence, name)| {
+            let kind = if *sequence { "SEQUENCE" } else { "TABLE" };
+            format!("GRANT SELECT ON {kind} {name} TO {role};")
+        })
+        .collect();
+    let objects = unreadable
+        .iter()
+        .map(|(sequence, name)| format!("{} {name}", if *sequence { "sequence" } else { "table" }))
+        .collect();
+    let message = format!("role \"{user}\" cannot read {}{more}", shown.join(", "));
+    let hint =
+        format!("Run {} or, from PostgreSQL 14 on, GRANT pg_read_all_data TO {role};", grants.join(" "));
+    Check::failed("select", Fault::new(Code::DatabaseUserLacksSelect, message).hint(hint)).on_objects(objects)
+}
+
+/// `schema.name`, quoted only where needed to be read aloud: plain names stay plain.
+fn named(row: &Row) -> String {
+    let plain = |name: &str| {
+        let simple = name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_');
+        if simple && !name.starts_with(|c: char| c.is_ascii_digit()) {
+            name.to_owned()
+        } else {
+            sql::ident(name)
+        }
+    };
+    format!("{}.{}", plain(row.get(0).unwrap_or_default()), plain(row.get(1).unwrap_or_default()))
+}
+
+async fn large_objects(connection: &mut Connection) -> Result<Check, EngineError> {
+    let count = number(
+        connection,
+        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata",
+        "count the large objects",
+    )
+    .await?;
+    Ok(if count == 0 {
+        Check::success("large-objects", "there are no large objects")
+    } else {
+        let message = format!("the database holds {count} large objects");
+        Check::failed("large-objects", Fault::new(Code::LargeObjectsNotSupported, message))
+    })
+}
+
+async fn connections(connection: &mut Connection) -> Result<Check, EngineError> {
+    let free = number(
+        connection,
+        "SELECT pg_catalog.current_setting('max_connections')::int8 \
+         - pg_catalog.current_setting('superuser_reserved_connections')::int8 \
+         - (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE datname IS NOT NULL)",
+        "count the connections",
+    )
+    .await?;
+    Ok(if free >= CONNECTIONS {
+        Check::success("connections", format!("{free} connections are free"))
+    } else {
+        let message = format!("{free} connections are free, a backup needs {CONNECTIONS}");
+        Check::warning("connections", Fault::new(Code::TooManyConnections, message))
+    })
+}
+
+async fn locks(connection: &mut Connection) -> Result<Check, EngineError> {
+    let spare = number(
+        connection,
+        "SELECT pg_catalog.current_setting('max_locks_per_transaction')::int8 \
+         * (pg_catalog.current_setting('max_connections')::int8 \
+            + pg_catalog.current_setting('max_prepared_transactions')::int8) \
+         - 3 * (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p'))",
+        "count the locks",
+    )
+    .await?;
+    Ok(if spare >= 0 {
+        Check::success("locks", "the server's lock table has room for every table")
+    } else {
+        let fault = Fault::new(
+            Code::LockNotAvailable,
+            "the server's lock table may be too small for the number of tables",
+        );
+        Check::warning("locks", fault.hint("Raise max_locks_per_transaction and restart the server."))
+    })
+}
+
+async fn standby(connection: &mut Connection) -> Result<Check, EngineError> {
+    let in_recovery =
+        number(connection, "SELECT pg_catalog.pg_is_in_recovery()::int", "ask whether this is a standby")
+            .await?;
+    let role = if in_recovery == 1 { "a standby" } else { "a primary" };
+    Ok(Check::success("server-role", format!("the server is {role}; both can export snapshots")))
+}
+
+async fn number(connection: &mut Connection, query: &str, doing: &str) -> Result<i64, EngineError> {
+    let rows = connection.query(query, &[]).await.map_err(EngineError::query(doing))?;
+    match rows.first() {
+        Some(row) => row.parse(0).map_err(EngineError::query(doing)),
+        None => Ok(0),
+    }
+}

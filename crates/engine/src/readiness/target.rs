@@ -1,0 +1,202 @@
+//! Readiness of a restore's target, run before every restore.
+
+use std::collections::BTreeSet;
+
+use permafrost_domain::check::{Check, Readiness};
+use permafrost_domain::data_source::DatabaseName;
+use permafrost_domain::{Code, Fault};
+use permafrost_pgarchive::TableOfContents;
+use permafrost_vault::plan::Source;
+
+use crate::error::EngineError;
+use crate::login::Login;
+use crate::pg::Connection;
+use crate::programs::PgPrograms;
+use crate::restore::{connect_to_server, restore_major};
+use crate::sql;
+
+/// What is to be restored where.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The database that was backed up.
+    pub source: &'a Source,
+    /// Its table of contents.
+    pub toc: &'a TableOfContents,
+    /// The new database's name.
+    pub name: &'a DatabaseName,
+}
+
+/// Checks whether `login` can restore `wanted`.
+///
+/// # Errors
+/// Those of the connection where it breaks halfway. A connection that cannot be had is a failed check.
+pub async fn check(
+    login: &Login,
+    programs: &PgPrograms,
+    wanted: &Wanted<'_>,
+) -> Result<Readiness, EngineError> {
+    let mut connection = match connect_to_server(login).await {
+        Ok(connection) => connection,
+        Err(error) => return Ok(Readiness { checks: vec![Check::failed("login", error.into())] }),
+    };
+    let user = login.options.user.as_str();
+    let mut checks = vec![
+        Check::success("login", format!("logged in as {user}")),
+        server_version(&connection, wanted.source),
+        restore_client(&connection, programs, wanted.source),
+        createdb(&mut connection, user).await?,
+        name_is_free(&mut connection, wanted.name).await?,
+    ];
+    checks.push(extensions(&mut connection, wanted.toc).await?);
+    checks.push(owners(&mut connection, wanted.toc).await?);
+    checks.push(tablespaces(&mut connection, wanted.toc).await?);
+    connection.close().await;
+    Ok(Readiness { checks })
+}
+
+fn server_version(connection: &Connection, source: &Source) -> Check {
+    let version = connection.server_version();
+    let major =
+        |text: &str| text.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or_default();
+    if version.major() >= major(&source.server_version) {
+        Check::success("server-version", format!("PostgreSQL {version}"))
+    } else {
+        let message =
+            format!("the target is PostgreSQL {version}, older than the source's {}", source.server_version);
+        let fault = Fault::new(Code::ServerVersionNotSupported, message);
+        Check::warning(
+            "server-version",
+            fault.hint("Objects that the older version lacks make the restore fail."),
+        )
+    }
+}
+
+fn restore_client(connection: &Connection, programs: &PgPrograms, source: &Source) -> Check {
+    match programs.for_major(restore_major(connection, source)) {
+        Ok(found) => Check::success("restore-client", format!("pg_restore {} is on board", found.major)),
+        Err(error) => Check::failed("restore-client", error.into()),
+    }
+}
+
+async fn createdb(connection: &mut Connection, user: &str) -> Result<Check, EngineError> {
+    let may = one_column(
+        connection,
+        "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolcreatedb OR rolsuper)",
+        &[],
+        "read the attributes of the role",
+    )
+    .await?;
+    Ok(if may.is_empty() {
+        let fault =
+            Fault::new(Code::DatabaseUserLacksCreatedb, format!("role \"{user}\" may not create databases"));
+        let grant = format!("Run ALTER ROLE {} CREATEDB;", sql::ident(user));
+        Check::failed("createdb", fault.on(format!("role {user}")).hint(grant))
+    } else {
+        Check::success("createdb", "the role may create databases")
+    })
+}
+
+async fn name_is_free(connection: &mut Connection, name: &DatabaseName) -> Result<Check, EngineError> {
+    let taken = one_column(
+        connection,
+        "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1",
+        &[Some(name.as_str())],
+        "look the new name up",
+    )
+    .await?;
+    Ok(if taken.is_empty() {
+        Check::success("database-name", format!("the name {name} is free"))
+    } else {
+        Check::failed("database-name", name_in_use(name))
+    })
+}
+
+/// The fault of a name that is taken.
+pub(crate) fn name_in_use(name: &DatabaseName) -> Fault {
+    let message = format!("the target server has a database named \"{name}\" already");
+    Fault::new(Code::DatabaseNameAlreadyInUse, message).on(format!("database {name}"))
+}
+
+async fn extensions(connection: &mut Connection, toc: &TableOfContents) -> Result<Check, EngineError> {
+    let wanted = tags_of(toc, "EXTENSION");
+    let available: BTreeSet<String> = one_column(
+        connection,
+        "SELECT name FROM pg_catalog.pg_available_extensions",
+        &[],
+        "list the extensions",
+    )
+    .await?
+    .into_iter()
+    .collect();
+    let missing: Vec<String> = wanted.difference(&available).cloned().collect();
+    Ok(if missing.is_empty() {
+        Check::success("extensions", format!("all {} extensions are available", wanted.len()))
+    } else {
+        let message = format!("the target server lacks the extensions {}", missing.join(", "));
+        Check::failed("extensions", Fault::new(Code::ExtensionNotAvailable, message))
+            .on_objects(missing.iter().map(|name| format!("extension {name}")).collect())
+    })
+}
+
+async fn owners(connection: &mut Connection, toc: &TableOfContents) -> Result<Check, EngineError> {
+    let wanted: BTreeSet<String> = toc
+        .entries
+        .iter()
+        .filter_map(|entry| entry.owner.as_ref())
+        .map(|owner| owner.to_string_lossy().into_owned())
+        .filter(|owner| !owner.is_empty())
+        .collect();
+    let present: BTreeSet<String> =
+        one_column(connection, "SELECT rolname FROM pg_catalog.pg_roles", &[], "list the roles")
+            .await?
+            .into_iter()
+            .collect();
+    let missing: Vec<String> = wanted.difference(&present).cloned().collect();
+    Ok(if missing.is_empty() {
+        Check::success("roles", format!("all {} owners exist", wanted.len()))
+    } else {
+        let create: Vec<String> =
+            missing.iter().map(|role| format!("CREATE ROLE {} NOLOGIN;", sql::ident(role))).collect();
+        let message = format!("the target server lacks the roles {}", missing.join(", "));
+        let fault = Fault::new(Code::RoleNotFound, message).hint(format!("Run {}", create.join(" ")));
+        Check::failed("roles", fault).on_objects(missing.iter().map(|role| format!("role {role}")).collect())
+    })
+}
+
+async fn tablespaces(connection: &mut Connection, toc: &TableOfContents) -> Result<Check, EngineError> {
+    let wanted: BTreeSet<String> = toc
+        .entries
+        .iter()
+        .filter_map(|entry| entry.tablespace.as_ref())
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| !name.is_empty())
+        .collect();
+    let present: BTreeSet<String> =
+        one_column(connection, "SELECT spcname FROM pg_catalog.pg_tablespace", &[], "list the tablespaces")
+            .await?
+            .into_iter()
+            .collect();
+    let missing: Vec<String> = wanted.difference(&present).cloned().collect();
+    Ok(if missing.is_empty() {
+        Check::success("tablespaces", "all tablespaces exist")
+    } else {
+        let message = format!("the target server lacks the tablespaces {}", missing.join(", "));
+        Check::failed("tablespaces", Fault::new(Code::TablespaceNotFound, message))
+            .on_objects(missing.iter().map(|name| format!("tablespace {name}")).collect())
+    })
+}
+
+fn tags_of(toc: &TableOfContents, desc: &str) -> BTreeSet<String> {
+    let of_kind = toc.entries.iter().filter(|entry| entry.desc == *desc);
+    of_kind.map(|entry| entry.tag.to_string_lossy().into_owned()).collect()
+}
+
+async fn one_column(
+    connection: &mut Connection,
+    query: &str,
+    params: &[Option<&str>],
+    doing: &str,
+) -> Result<Vec<String>, EngineError> {
+    let rows = connection.query(query, params).await.map_err(EngineError::query(doing))?;
+    Ok(rows.iter().map(|row| row.get(0).unwrap_or_default().to_owned()).collect())
+}
