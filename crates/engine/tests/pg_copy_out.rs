@@ -1,14 +1,13 @@
 //! Reading tables: nothing is lost, nothing is added, and no broken copy ever looks complete.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod pg_server;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use permafrost_engine::pg::{ConnectOptions, Connection, CopyBlock, QueryError, TlsMode};
 use pg_server::Server;
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -28,35 +27,28 @@ async fn a_million_small_rows_are_what_psql_copies() {
         .await
         .unwrap();
 
-    let started = Instant::now();
-    let (mut hash, mut rows, mut bytes) = (Sha256::new(), 0, 0);
+    let psql = server.client("psql", &["-X", "-c", "COPY t TO STDOUT"]);
+    assert!(psql.status.success());
+
+    let (mut rows, mut rest) = (0, psql.stdout.as_slice());
     let mut block = Vec::new();
     let mut copy = connection.copy_out("COPY t TO STDOUT").await.unwrap();
     loop {
         block.clear();
-        let CopyBlock { rows: more, end } = copy.read_rows(&mut block, BLOCK_BYTES).await.unwrap();
-        hash.update(&block);
-        rows += more;
-        bytes += block.len();
-        assert_eq!(block.split_inclusive(|byte| *byte == b'\n').count() as u64, more, "rows are whole");
+        let read = copy.read_rows(&mut block, BLOCK_BYTES).await.unwrap();
+        rows += read.rows;
+        rest = rest.strip_prefix(block.as_slice()).expect("the bytes are those that psql writes");
+        assert!(block.ends_with(b"\n") || block.is_empty(), "rows are whole");
         assert!(block.len() < BLOCK_BYTES + 200, "a block ends with the row that fills it");
-        if end {
+        if read.end {
             break;
         }
         assert!(block.len() >= BLOCK_BYTES, "only the last block is short");
     }
-    assert_eq!((rows, copy.rows()), (1_000_000, 1_000_000));
+    assert_eq!((rows, copy.rows(), rest.len()), (1_000_000, 1_000_000, 0));
     // Asking again changes nothing.
     let again = copy.read_rows(&mut block, BLOCK_BYTES).await.unwrap();
     assert_eq!(again, CopyBlock { rows: 0, end: true });
-    println!("read {bytes} bytes in {} ms", started.elapsed().as_millis());
-
-    let started = Instant::now();
-    let psql = server.client("psql", &["-X", "-c", "COPY t TO STDOUT"]);
-    println!("psql took {} ms", started.elapsed().as_millis());
-    assert!(psql.status.success());
-    assert_eq!(psql.stdout.len(), bytes);
-    assert_eq!(Sha256::digest(&psql.stdout), hash.finalize());
     connection.execute("SELECT 1").await.unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! The IAM token against the command line tool itself, with its clock stopped. Frozen outputs of the
 //! same script are in the module's unit tests, which need no Python.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! Getting a connection, and every way of not getting one.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod pg_server;
 

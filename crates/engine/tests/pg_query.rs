@@ -1,6 +1,6 @@
 //! Scripts and queries: values, errors, transactions, cancelling, abandoned commands.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod pg_server;
 

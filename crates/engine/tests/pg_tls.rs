@@ -1,6 +1,6 @@
 //! TLS with a real server: what is encrypted, who is believed, and what is said of those who are not.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod pg_server;
 
