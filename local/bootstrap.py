@@ -18,6 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 VENV_PYTHON = os.path.join(VENV, "bin", "python")
 LOCK_FILE = os.path.join(ROOT, "local", "requirements.txt")
+STATE = os.path.join(ROOT, ".local")
 STAMP = os.path.join(VENV, ".locked")
 OLDEST_PYTHON = (3, 10)
 
@@ -148,7 +149,12 @@ def main():
     """Make sure of `.venv`, then run the rest of the command line in it."""
     require_machine()
     wanted = wanted_stamp()
-    if not stamp_matches(wanted):
+    stops = sys.argv[1:] in (["down"], ["clean"])
+    if stops and not os.path.isdir(STATE):
+        print("    nothing is running and there is nothing to remove")
+        return
+    # What was started with older tools is stopped with them.
+    if not stamp_matches(wanted) and not (stops and os.access(VENV_PYTHON, os.X_OK)):
         started = time.monotonic()
         print("==> Install the tools into .venv (once; pinned by local/requirements.txt)", flush=True)
         install(installer())
