@@ -123,21 +123,22 @@ async fn a_server_that_talks_while_it_is_sent_to_does_not_stall() {
     let mut connection = server.connect().await;
     connection
         .execute(
-            "CREATE TABLE t (id int);
+            "CREATE TABLE t (id int, pad text);
              CREATE FUNCTION talk() RETURNS trigger LANGUAGE plpgsql AS
                $$ BEGIN RAISE NOTICE '%', repeat('blah', 1000); RETURN NEW; END $$;
              CREATE TRIGGER talk BEFORE INSERT ON t FOR EACH ROW EXECUTE PROCEDURE talk()",
         )
         .await
         .unwrap();
+    let pad = "pad".repeat(400);
     let mut data = String::new();
     for id in 0..20_000 {
-        writeln!(data, "{}", 10_000_000_000_u64 / 10_000 + id).unwrap();
+        writeln!(data, "{id}\t{pad}").unwrap();
     }
-    // 80 MB of notices for 160 kB of data: neither side's buffers hold the half of that.
+    // 24 MB of data against 80 MB of notices: neither fits into the sockets' buffers.
     let loading = async {
         let mut copy = connection.copy_in("COPY t FROM STDIN").await.unwrap();
-        for piece in data.as_bytes().chunks(1000) {
+        for piece in data.as_bytes().chunks(100_000) {
             copy.send(piece).await.unwrap();
         }
         copy.finish().await

@@ -26,8 +26,8 @@ fn equals_what_the_command_line_tool_prints_now() {
         "no Python with awscli at {}: run `make tools`, or set PERMAFROST_PYTHON",
         python.display()
     );
-    // 2024-02-29T12:00:00Z, a leap day.
-    let (moment, iso) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_709_208_000), "2024-02-29T12:00:00");
+    // 2024-02-29T12:00:01Z, a leap day.
+    let (moment, iso) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_709_208_001), "2024-02-29T12:00:01");
     let session_token = "FwoGZXIvYXdzEA//+=/".repeat(20);
     for (region, host, port, user, token) in [
         ("eu-central-1", "db.cluster-abc.eu-central-1.rds.amazonaws.com", 5432, "backup", None),

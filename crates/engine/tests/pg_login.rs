@@ -152,7 +152,7 @@ async fn a_peer_that_is_no_postgresql_server_is_told_so() {
         let peer = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut buffer = [0; 1024];
-            stream.read(&mut buffer).await.unwrap();
+            assert!(stream.read(&mut buffer).await.unwrap() > 0);
             stream.write_all(answer).await.unwrap();
             stream.flush().await.unwrap();
         };
