@@ -23,7 +23,7 @@ fn equals_what_the_command_line_tool_prints_now() {
     let python = python();
     assert!(
         python.exists(),
-        "no Python with awscli at {}: run `make tools`, or set PERMAFROST_PYTHON",
+        "no Python with awscli at {}: run `make vault` once, or set PERMAFROST_PYTHON",
         python.display()
     );
     // 2024-02-29T12:00:01Z, a leap day.
