@@ -183,7 +183,9 @@ fn connect_fault(source: &ConnectError, server: &str, user: &str, message: Strin
     let database = server.rsplit_once('/').map_or(server, |(_, database)| database);
     let code = match source {
         ConnectError::NameNotResolved { .. } => Code::HostNotFound,
-        ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. } => Code::MissingNetworkAccess,
+        ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. } | ConnectError::Protocol(_) => {
+            Code::MissingNetworkAccess
+        }
         ConnectError::TlsNotOffered => Code::TlsNotAvailable,
         ConnectError::TlsVerification { .. } | ConnectError::TlsHandshake(_) | ConnectError::TlsSetup(_) => {
             Code::TlsVerificationFailed
@@ -210,7 +212,6 @@ fn connect_fault(source: &ConnectError, server: &str, user: &str, message: Strin
             _ => Code::StatementFailed,
         },
         ConnectError::Broken { .. } => Code::ServerConnectionClosed,
-        ConnectError::Protocol(_) => Code::MissingNetworkAccess,
     };
     let object = match code {
         Code::DatabaseUserAuthFailed => format!("role {user} on {server}"),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use permafrost_domain::Code;
-use permafrost_domain::data_source::{DataSource, Login as LoginMethod, Tls};
+use permafrost_domain::data_source::{DataSource, Login as LoginMethod, RoleName, Tls};
 use serde::Deserialize;
 
 use crate::error::{EngineError, chain};
@@ -114,7 +114,7 @@ impl Logins {
                 (user.clone(), self.token(source, &user, now).await?)
             }
             LoginMethod::Secret { secret_arn, user } => self
-                .secret(secret_arn.as_str(), user.as_ref().map(|user| user.as_str()))
+                .secret(secret_arn.as_str(), user.as_ref().map(RoleName::as_str))
                 .await
                 .map_err(|error| EngineError::Secret { arn: secret_arn.to_string(), source: error })?,
         };

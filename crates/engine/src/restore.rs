@@ -98,7 +98,8 @@ fn body(job: JobId) -> String {
 
 /// The major version whose pg_restore reads the archive and knows the target.
 pub(crate) fn restore_major(connection: &Connection, source: &Source) -> u32 {
-    let dumped_by: Option<u32> = source.pg_dump_version.split('.').next().and_then(|major| major.parse().ok());
+    let dumped_by: Option<u32> =
+        source.pg_dump_version.split('.').next().and_then(|major| major.parse().ok());
     dumped_by.unwrap_or_default().max(connection.server_version().major())
 }
 

@@ -85,6 +85,11 @@ impl HeldSnapshot {
         }
     }
 
+    /// The server's process that holds it.
+    pub fn backend_pid(&self) -> i32 {
+        self.connection.backend_pid()
+    }
+
     /// Lets snapshot and locks go.
     pub async fn let_go(self) {
         self.connection.close().await;

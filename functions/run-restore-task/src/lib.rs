@@ -1,1 +1,48 @@
-//! run-restore-task.
+//! `RunRestoreTask`: loads the tables of one task, or runs the post-data section.
+
+use permafrost_domain::{Fault, JobId};
+use permafrost_engine::EngineError;
+use permafrost_engine::restore::{load, run_post_data};
+use permafrost_function::Tools;
+use permafrost_function::progress::TaskProgress;
+use permafrost_function::restore::OpenRestore;
+use permafrost_function::step::Done;
+use serde::Deserialize;
+
+/// What the task is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Section {
+    /// Rows.
+    Data,
+    /// Indexes, constraints, triggers, rules, policies, materialised views.
+    PostData,
+}
+
+/// The step's input.
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    job: JobId,
+    section: Section,
+    task: u32,
+}
+
+/// Carries out one task of the job's restore.
+///
+/// # Errors
+/// A frame is damaged, the server refuses, or the job is being cancelled.
+pub async fn handle(tools: &Tools, input: Input) -> Result<Done, Fault> {
+    tools.check_not_cancelled(input.job).await?;
+    let open = OpenRestore::open(tools, input.job).await?;
+    let restore = open.restore(tools);
+    match input.section {
+        Section::PostData => run_post_data(&restore).await?,
+        Section::Data => {
+            let mut progress = TaskProgress::new(tools, input.job, input.task);
+            let watch = &mut async |done| progress.say(done).await.map_err(EngineError::from);
+            let done = load(&restore, input.task, watch).await?;
+            progress.record(&done).await?;
+        }
+    }
+    Ok(Done {})
+}

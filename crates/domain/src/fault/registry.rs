@@ -126,6 +126,8 @@ codes! {
         "Wait for the ConfigureProtection job, or protect the database again.";
     BackupAlreadyRunning, Conflict, Never, "a backup of the instance is running",
         "Wait for the running job, or cancel it.";
+    RecoveryPointNotAvailable, Conflict, Never, "the recovery point cannot be read now",
+        "Choose another point with `permafrost recovery-point list INSTANCE`, or wait until it is rehydrated.";
     JobNotRunning, Conflict, Never, "the job has ended",
         "Nothing is to be done.";
     MaxConcurrentOperationLimitReached, Conflict, Later, "too many operations run at once",

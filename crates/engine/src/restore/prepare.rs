@@ -77,7 +77,7 @@ async fn create_database(server: &mut Connection, name: &str, source: &Source) -
             'i' => ("icu", "ICU_LOCALE"),
             _ => ("builtin", "BUILTIN_LOCALE"),
         };
-        statement.push_str(&format!(" LOCALE_PROVIDER {provider} {option} {}", sql::literal(locale)));
+        statement = format!("{statement} LOCALE_PROVIDER {provider} {option} {}", sql::literal(locale));
     } else if version >= 150_000 {
         // A target whose template0 has another provider would otherwise hand it on.
         statement.push_str(" LOCALE_PROVIDER libc");
