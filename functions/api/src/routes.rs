@@ -1,0 +1,39 @@
+//! The routes, one file each.
+
+pub(crate) mod back_up_now;
+pub(crate) mod cancel_job;
+pub(crate) mod list_instances;
+pub(crate) mod list_jobs;
+pub(crate) mod list_recovery_points;
+pub(crate) mod protect_instance;
+pub(crate) mod restore;
+pub(crate) mod show_instance;
+pub(crate) mod show_job;
+pub(crate) mod show_recovery_point;
+
+use permafrost_domain::JobId;
+use permafrost_domain::instance::Instance;
+use permafrost_domain::job::{Job, JobStatus, Operation, Progress};
+
+use crate::request::Request;
+
+/// A job that `request` asks for, waiting for its execution.
+fn queued(request: &Request, operation: Operation, instance: &Instance) -> Job {
+    Job {
+        id: JobId::new(request.now, request.random),
+        operation,
+        instance: instance.id,
+        instance_name: instance.name.clone(),
+        started_by: request.caller.clone(),
+        status: JobStatus::Queued,
+        created_at: request.now,
+        ended_at: None,
+        progress: Progress::default(),
+        fault: None,
+        warnings: Vec::new(),
+        readiness: None,
+        point: None,
+        restore: None,
+        execution: None,
+    }
+}

@@ -1,0 +1,114 @@
+//! `POST /instances/{instance}/restores`
+
+use permafrost_domain::instance::Instance;
+use permafrost_domain::job::{Job, Operation, RestoreOrder};
+use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::wire::{JobStarted, PointSelector, RestoreRequest};
+use permafrost_domain::{Code, Fault};
+
+use crate::answer::Answer;
+use crate::api::Api;
+use crate::openapi::Description;
+use crate::request::Request;
+
+pub(crate) fn describe() -> Description {
+    Description::new("Restore into a new database", "Starts a restore of a point, the latest unless said otherwise, on any server. The database gets its name when it is complete.")
+        .body::<RestoreRequest>()
+        .answer::<JobStarted>(202, "The job was started.")
+        .faults(&[
+            Code::CredentialsInRequest,
+            Code::InstanceNotFound,
+            Code::RecoveryPointNotFound,
+            Code::RecoveryPointNotAvailable,
+            Code::OrchestrationUnavailable,
+        ])
+}
+
+pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
+    let asked: RestoreRequest = request.body()?;
+    let catalog = &api.tools.catalog;
+    let instance = catalog.resolve(&request.instance()?).await?;
+    let point = match asked.point {
+        PointSelector::Latest => catalog.latest_point(instance.id).await?,
+        PointSelector::Id(id) => catalog.point(instance.id, id).await?,
+    };
+    let job = plan(request, &instance, &point, asked)?;
+    catalog.open_job(&job).await?;
+    api.start(&job, request.now).await?;
+    Answer::accepted(&JobStarted { job: job.id })
+}
+
+/// The job that restores `point`.
+fn plan(
+    request: &Request,
+    instance: &Instance,
+    point: &RecoveryPoint,
+    asked: RestoreRequest,
+) -> Result<Job, Fault> {
+    if !point.state.is_readable() {
+        let message = format!("the recovery point cannot be read: it is {:?}", point.state);
+        return Err(
+            Fault::new(Code::RecoveryPointNotAvailable, message).on(format!("recovery point {}", point.id))
+        );
+    }
+    let mut job = super::queued(request, Operation::RestoreDatabase, instance);
+    job.point = Some(point.id);
+    job.restore = Some(RestoreOrder { point: point.id, target: asked.target });
+    Ok(job)
+}
+
+#[cfg(test)]
+mod tests {
+    use permafrost_domain::recovery_point::PointState;
+    use serde_json::{from_value, json};
+
+    use super::*;
+    use crate::request::tests::request;
+
+    fn planned(state: PointState) -> Result<Job, Fault> {
+        let id = "bi-01kb0000000000000000000001";
+        let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
+        let instance = from_value(json!({
+            "id": id, "name": "shop", "status": "Protected", "created_at": "2026-11-01T08:00:00Z",
+            "data_source": source,
+        }));
+        let mut point: RecoveryPoint = from_value(json!({
+            "id": "rp-01kb0000000000000000000003", "instance": id, "job": "job-01kb0000000000000000000003",
+            "state": "Available", "consistent_at": "2026-11-22T08:00:00Z", "committed_at": "2026-11-22T08:01:12Z",
+            "kind": "on_demand", "retention": {"rule": "default", "backup_store_until": "2027-02-22T08:00:00Z"},
+            "database": "shop", "server_version": "15.18", "tables": 0, "rows": 0, "raw_bytes": 0,
+            "stored_bytes": 0, "segments": 0, "manifest": {"key": "k", "version": "v", "sha256": "00"},
+        }))
+        .unwrap();
+        point.state = state;
+        let body =
+            json!({"target": {"host": "db", "database": "copy", "login": {"method": "iam", "user": "u"}}});
+        let request = request("POST", "/instances/{instance}/restores", |event| {
+            event["body"] = json!(body.to_string());
+        })
+        .unwrap();
+        plan(&request, &instance.unwrap(), &point, request.body().unwrap())
+    }
+
+    #[test]
+    fn the_job_names_the_point_and_the_target() {
+        let job = planned(PointState::Available).unwrap();
+        let order = job.restore.unwrap();
+        assert_eq!(Some(order.point), job.point);
+        assert_eq!(order.target.to_string(), "db:5432/copy");
+    }
+
+    #[test]
+    fn a_point_that_cannot_be_read_is_not_restored() {
+        for state in PointState::ALL {
+            let planned = planned(state);
+            match planned {
+                Ok(_) => assert!(state.is_readable(), "{state:?}"),
+                Err(fault) => {
+                    assert_eq!(fault.code, Code::RecoveryPointNotAvailable);
+                    assert!(!state.is_readable() && fault.message.contains(&format!("{state:?}")), "{fault}");
+                }
+            }
+        }
+    }
+}
