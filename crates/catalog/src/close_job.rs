@@ -44,7 +44,7 @@ pub enum JobOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum End {
     /// Well.
-    Well(JobStatus),
+    Well { status: JobStatus, warnings: Vec<String> },
     /// With its cause: the fault to record, where the job has none yet.
     Failed(Option<Fault>),
     /// Because somebody asked.
@@ -75,8 +75,7 @@ impl Catalog {
             }
             let end = end_of(&job, outcome)?;
             let status = end.status();
-            let transaction =
-                Transaction::new().update(Part::Job, job.key(), end.change(&job, outcome, now)?);
+            let transaction = Transaction::new().update(Part::Job, job.key(), end.change(&job, now)?);
             let transaction = self.and_of_instance(&job, &end, transaction).await?;
             if let Outcome::Done = self.transact(transaction).await? {
                 return Ok(status);
@@ -96,15 +95,14 @@ impl Catalog {
         transaction: Transaction,
     ) -> Result<Transaction, CatalogError> {
         match (job.operation, end) {
-            (Operation::ConfigureProtection, End::Well(_)) => {
-                let key = Key::Instance(job.instance);
-                if self.item(&key).await?.is_none() {
-                    return Err(CatalogError::InstanceNotFound(job.instance.to_string()));
-                }
+            (Operation::ConfigureProtection, End::Well { .. }) => {
+                let instance: Option<Instance> = self.record(&Key::Instance(job.instance)).await?;
+                let instance =
+                    instance.ok_or_else(|| CatalogError::InstanceNotFound(job.instance.to_string()))?;
                 let protected = Expression::new()
                     .set("status", text(word(ProtectionStatus::Protected)))
-                    .only_if_one_of("status", UNPROTECTED_OR_NOT.map(word));
-                Ok(transaction.update(Part::Instance, key, protected))
+                    .only_if("status", text(word(instance.status)));
+                Ok(transaction.update(Part::Instance, instance.key(), protected))
             }
             (Operation::ConfigureProtection, End::Failed(_) | End::Cancelled) => {
                 let instance: Option<Instance> = self.record(&Key::Instance(job.instance)).await?;
@@ -126,14 +124,10 @@ impl Catalog {
                     }
                 })
             }
-            (Operation::Backup, End::Well(_)) | (Operation::RestoreDatabase, _) => Ok(transaction),
+            (Operation::Backup, End::Well { .. }) | (Operation::RestoreDatabase, _) => Ok(transaction),
         }
     }
 }
-
-/// The statuses of protection from which a completed configuration leads to `Protected`.
-const UNPROTECTED_OR_NOT: [ProtectionStatus; 2] =
-    [ProtectionStatus::ConfiguringProtection, ProtectionStatus::Protected];
 
 /// The same transaction, deleting `instance` with its claims.
 fn and_delete(transaction: Transaction, instance: &Instance) -> Transaction {
@@ -153,7 +147,9 @@ fn end_of(job: &Job, outcome: &JobOutcome) -> Result<End, CatalogError> {
             key: job.key().to_string(),
             found: "a backup completes by the commit of its recovery point".to_owned(),
         }),
-        JobOutcome::Completed { warnings } => Ok(End::Well(completed(job, warnings))),
+        JobOutcome::Completed { warnings } => {
+            Ok(End::Well { status: completed(job, warnings), warnings: warnings.clone() })
+        }
         JobOutcome::Cancelled => Ok(End::Cancelled),
         JobOutcome::Failed(_) if job.status == JobStatus::Cancelling => Ok(End::Cancelled),
         JobOutcome::Failed(fault) => Ok(match &job.fault {
@@ -168,24 +164,22 @@ fn end_of(job: &Job, outcome: &JobOutcome) -> Result<End, CatalogError> {
 impl End {
     fn status(&self) -> JobStatus {
         match self {
-            Self::Well(status) => *status,
+            Self::Well { status, .. } => *status,
             Self::Failed(_) => JobStatus::Failed,
             Self::Cancelled => JobStatus::Cancelled,
         }
     }
 
     /// The change of `job`, on the condition that what was decided from still stands.
-    fn change(&self, job: &Job, outcome: &JobOutcome, now: Timestamp) -> Result<Expression, CatalogError> {
-        let change = match (self, outcome) {
-            (Self::Well(status), JobOutcome::Completed { warnings }) => completing(*status, now, warnings),
-            _ => Expression::new().set("status", text(self.status())).set("ended_at", text(now)),
-        };
+    fn change(&self, job: &Job, now: Timestamp) -> Result<Expression, CatalogError> {
+        let ended = || Expression::new().set("status", text(self.status())).set("ended_at", text(now));
         let change = match self {
+            Self::Well { status, warnings } => completing(*status, now, warnings),
             Self::Failed(Some(fault)) => {
-                change.set("fault", nested(&job.key(), fault)?).only_if_absent("fault")
+                ended().set("fault", nested(&job.key(), fault)?).only_if_absent("fault")
             }
-            Self::Failed(None) => change.only_if_present("fault"),
-            Self::Well(_) | Self::Cancelled => change,
+            Self::Failed(None) => ended().only_if_present("fault"),
+            Self::Cancelled => ended(),
         };
         Ok(change.only_if("status", text(job.status)))
     }

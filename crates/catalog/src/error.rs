@@ -169,8 +169,9 @@ impl CatalogError {
             Self::BackupAlreadyRunning { .. } => Code::BackupAlreadyRunning,
             Self::InstanceNotProtected(_) => Code::InstanceNotProtected,
             Self::JobNotRunning { .. } => Code::JobNotRunning,
-            Self::JobCancelled(_) => Code::JobCancelled,
-            Self::SnapshotGone { state: SnapshotState::Abandoned, .. } => Code::JobCancelled,
+            Self::JobCancelled(_) | Self::SnapshotGone { state: SnapshotState::Abandoned, .. } => {
+                Code::JobCancelled
+            }
             Self::SnapshotGone { .. } => Code::SnapshotLost,
         }
     }

@@ -7,13 +7,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::record::text;
 
-/// Changes and conditions. All conditions must hold.
-#[derive(Debug, Clone, Default)]
+/// Changes and conditions. All conditions of one alternative must hold.
+#[derive(Debug, Clone)]
 pub(crate) struct Expression {
     sets: Vec<String>,
     adds: Vec<String>,
     removes: Vec<String>,
-    conditions: Vec<String>,
+    /// What must hold: one of these, each the whole of its parts. `AND` binds tighter than `OR`, and DynamoDB
+    /// refuses parentheses that it does not need.
+    alternatives: Vec<Vec<String>>,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
 }
@@ -21,7 +23,14 @@ pub(crate) struct Expression {
 impl Expression {
     /// Changes nothing, demands nothing.
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self {
+            sets: Vec::new(),
+            adds: Vec::new(),
+            removes: Vec::new(),
+            alternatives: vec![Vec::new()],
+            names: HashMap::new(),
+            values: HashMap::new(),
+        }
     }
 
     /// Gives `path` (names joined by dots) the value.
@@ -62,8 +71,7 @@ impl Expression {
     /// Demands that `path` has the value.
     pub(crate) fn only_if(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.path(path), self.value(value));
-        self.conditions.push(format!("{path} = {value}"));
-        self
+        self.demand(&format!("{path} = {value}"))
     }
 
     /// Demands that `path` is one of the words.
@@ -74,43 +82,38 @@ impl Expression {
     ) -> Self {
         let path = self.path(path);
         let words: Vec<String> = words.into_iter().map(|word| self.value(text(word))).collect();
-        self.conditions.push(format!("{path} IN ({})", words.join(", ")));
-        self
+        self.demand(&format!("{path} IN ({})", words.join(", ")))
     }
 
     /// Demands that the record has `path`; of a key, that there is a record.
     pub(crate) fn only_if_present(mut self, path: &str) -> Self {
         let path = self.path(path);
-        self.conditions.push(format!("attribute_exists({path})"));
-        self
+        self.demand(&format!("attribute_exists({path})"))
     }
 
     /// Demands that the record lacks `path`; of a key, that there is no record.
     pub(crate) fn only_if_absent(mut self, path: &str) -> Self {
         let path = self.path(path);
-        self.conditions.push(format!("attribute_not_exists({path})"));
-        self
+        self.demand(&format!("attribute_not_exists({path})"))
     }
 
     /// Demands that `path` is below the value.
     pub(crate) fn only_if_below(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.path(path), self.value(value));
-        self.conditions.push(format!("{path} < {value}"));
-        self
+        self.demand(&format!("{path} < {value}"))
     }
 
     /// Demands that `path` is the value or above.
     pub(crate) fn only_if_at_least(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.path(path), self.value(value));
-        self.conditions.push(format!("{path} >= {value}"));
-        self
+        self.demand(&format!("{path} >= {value}"))
     }
 
-    /// Demands either what `self` demands or what `other` demands; the changes are those of both.
+    /// Demands either what `self` demands or what `other` demands; the changes are those of both. What is
+    /// demanded afterwards is demanded of either.
     pub(crate) fn or(mut self, other: Self) -> Self {
         let other = other.renumbered(self.values.len());
-        let either = [self.condition(), other.condition()].map(|side| side.unwrap_or_default());
-        self.conditions = vec![format!("(({}) OR ({}))", either[0], either[1])];
+        self.alternatives.extend(other.alternatives);
         self.sets.extend(other.sets);
         self.adds.extend(other.adds);
         self.removes.extend(other.removes);
@@ -136,13 +139,15 @@ impl Expression {
 
     /// The text of what must hold, where anything must.
     pub(crate) fn condition(&self) -> Option<String> {
-        (!self.conditions.is_empty()).then(|| self.conditions.join(" AND "))
+        let alternatives: Vec<String> = self.alternatives.iter().map(|parts| parts.join(" AND ")).collect();
+        // An alternative without parts always holds.
+        alternatives.iter().all(|parts| !parts.is_empty()).then(|| alternatives.join(" OR "))
     }
 
     /// Takes away what must hold and returns its text; names and values stay.
     pub(crate) fn take_condition(&mut self) -> Option<String> {
         let condition = self.condition();
-        self.conditions.clear();
+        self.alternatives = vec![Vec::new()];
         condition
     }
 
@@ -154,6 +159,13 @@ impl Expression {
     /// The values behind the placeholders.
     pub(crate) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
         (!self.values.is_empty()).then(|| self.values.clone())
+    }
+
+    fn demand(mut self, condition: &str) -> Self {
+        for parts in &mut self.alternatives {
+            parts.push(condition.to_owned());
+        }
+        self
     }
 
     fn path(&mut self, path: &str) -> String {
@@ -175,7 +187,8 @@ impl Expression {
         // From the last to the first, and with an end mark in each placeholder: none is met twice.
         for index in (0..self.values.len()).rev() {
             let (old, new) = (format!(":v{index}_"), format!(":v{}_", index + first));
-            for text in self.sets.iter_mut().chain(&mut self.adds).chain(&mut self.conditions) {
+            let conditions = self.alternatives.iter_mut().flatten();
+            for text in self.sets.iter_mut().chain(&mut self.adds).chain(conditions) {
                 *text = text.replace(&old, &new);
             }
             if let Some(value) = self.values.remove(&old) {
@@ -216,7 +229,13 @@ mod tests {
         let expression = either.or(or);
         assert_eq!(
             expression.condition().unwrap(),
-            "((#a = :v0_ AND #b = :v1_) OR (#a = :v2_ AND #c = :v3_ AND #d = :v4_))"
+            "#a = :v0_ AND #b = :v1_ OR #a = :v2_ AND #c = :v3_ AND #d = :v4_"
+        );
+        let third = expression.clone().or(Expression::new().only_if_absent("e")).only_if_present("f");
+        assert_eq!(
+            third.condition().unwrap(),
+            "#a = :v0_ AND #b = :v1_ AND attribute_exists(#f) OR #a = :v2_ AND #c = :v3_ AND #d = :v4_ \
+             AND attribute_exists(#f) OR attribute_not_exists(#e) AND attribute_exists(#f)"
         );
         let values = expression.values().unwrap();
         for (index, value) in (1..=5).enumerate() {

@@ -1,24 +1,22 @@
 //! Instances, and the claims that keep names and databases unique: an instance, the claim to its name and the
 //! claim to its database come and go in one transaction.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::AttributeValue;
 use permafrost_domain::InstanceId;
 use permafrost_domain::instance::{Instance, InstanceName, InstanceRef};
 use permafrost_domain::job::Job;
 use permafrost_domain::wire::Page;
 use serde::{Deserialize, Serialize};
 
+use crate::Catalog;
 use crate::backup::RunningBackup;
 use crate::continuation::Continuation;
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::job::job_item;
 use crate::keys::{INDEX, INDEX_PK, INDEX_SK, INSTANCES, Key, PK, SK};
+use crate::read::query_limit;
 use crate::record::{Item, Record, decode, encode, text};
 use crate::transaction::{Outcome, Part, Transaction};
-use crate::{Catalog, read::query_limit};
 
 impl Record for Instance {
     fn key(&self) -> Key {
@@ -173,7 +171,7 @@ impl Catalog {
 /// The key by which a query goes on behind an instance.
 fn listed_at(name: &InstanceName, id: InstanceId) -> Item {
     let key = Key::Instance(id);
-    let place: [(&str, AttributeValue); 4] =
+    let place =
         [(PK, text(key.pk())), (SK, text(key.sk())), (INDEX_PK, text(INSTANCES)), (INDEX_SK, text(name))];
-    place.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<HashMap<_, _>>()
+    place.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

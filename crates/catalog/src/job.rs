@@ -9,7 +9,7 @@ use permafrost_domain::{Fault, JobId};
 use crate::Catalog;
 use crate::error::CatalogError;
 use crate::expression::Expression;
-use crate::keys::{INDEX_PK, Key, PK, SK, day_of, jobs_of};
+use crate::keys::{Key, PK, SK, day_of, jobs_of};
 use crate::record::{Item, Record, decode, encode, invalid, key_of, nested, number, text};
 use crate::snapshot::Snapshot;
 use crate::task_progress::TaskProgress;
@@ -254,20 +254,6 @@ impl Catalog {
             }
         }
     }
-}
-
-/// The partition of the index that lists `job`, for those who build its keys.
-pub(crate) fn listed_at(day: jiff::civil::Date, id: JobId) -> Item {
-    let key = Key::Job(id);
-    [
-        (PK, text(key.pk())),
-        (SK, text(key.sk())),
-        (INDEX_PK, text(jobs_of(day))),
-        (crate::keys::INDEX_SK, text(id)),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
 }
 
 /// `fault` with its texts cut to what a job keeps.

@@ -11,10 +11,10 @@ use crate::Catalog;
 use crate::continuation::Continuation;
 use crate::error::CatalogError;
 use crate::expression::Expression;
-use crate::job::{decode_job, listed_at};
-use crate::keys::{INDEX, INDEX_PK, INDEX_SK, day_of, jobs_of};
+use crate::job::decode_job;
+use crate::keys::{INDEX, INDEX_PK, INDEX_SK, Key, PK, SK, day_of, jobs_of};
 use crate::read::query_limit;
-use crate::record::text;
+use crate::record::{Item, text};
 
 /// The most queries that one call sends.
 const MAX_QUERIES: u32 = 32;
@@ -127,4 +127,12 @@ impl Catalog {
         let jobs = output.items.unwrap_or_default().into_iter().map(decode_job).collect::<Result<_, _>>()?;
         Ok((jobs, more))
     }
+}
+
+/// The key by which a query goes on behind `job`.
+fn listed_at(day: Date, job: JobId) -> Item {
+    let key = Key::Job(job);
+    let place =
+        [(PK, text(key.pk())), (SK, text(key.sk())), (INDEX_PK, text(jobs_of(day))), (INDEX_SK, text(job))];
+    place.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -21,6 +21,7 @@ mod instance;
 mod job;
 mod job_list;
 mod keys;
+mod passing_fault;
 mod read;
 mod record;
 mod recovery_point;

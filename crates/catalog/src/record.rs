@@ -41,6 +41,7 @@ struct Misplaced(String);
 struct ForeignKey;
 
 /// A string attribute.
+#[expect(clippy::needless_pass_by_value, reason = "ids and words are small, and callers read better")]
 pub(crate) fn text(value: impl ToString) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }

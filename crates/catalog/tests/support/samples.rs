@@ -1,0 +1,151 @@
+//! Records to begin with.
+
+use jiff::{SignedDuration, Timestamp};
+use permafrost_catalog::{Catalog, JobOutcome, Snapshot, SnapshotState};
+use permafrost_domain::check::{Check, Readiness};
+use permafrost_domain::instance::{Instance, ProtectionStatus};
+use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
+use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
+use permafrost_domain::retention::{Rule, StampedRetention};
+use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId};
+use serde_json::json;
+
+/// A moment of 2026, `seconds` after the first.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    let first: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    first.checked_add(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+/// An instance that was asked for at `at(0)`; `n` tells it from others, also by name and database.
+pub(crate) fn instance(n: u32) -> Instance {
+    Instance {
+        id: InstanceId::new(at(0), u128::from(n)),
+        name: format!("shop-{n:03}").parse().unwrap(),
+        data_source: serde_json::from_value(json!({
+            "host": "DB.example", "port": 6432, "database": format!("shop {n}"),
+            "login": {"method": "secret", "secret_arn": "arn:aws:secretsmanager:eu-central-1:1:secret:permafrost/x"},
+            "tls": {"mode": "verify-full", "ca_pem": "-----BEGIN CERTIFICATE-----"},
+        }))
+        .unwrap(),
+        status: ProtectionStatus::ConfiguringProtection,
+        created_at: at(0),
+        latest_point: None,
+        latest_consistent_at: None,
+        running_backup: None,
+    }
+}
+
+/// A queued job of `instance`, asked for `seconds` after the first moment.
+pub(crate) fn job(operation: Operation, instance: &Instance, seconds: i64) -> Job {
+    Job {
+        id: JobId::new(at(seconds), 7),
+        operation,
+        instance: instance.id,
+        instance_name: instance.name.clone(),
+        started_by: "arn:aws:iam::1:user/ada".to_owned(),
+        status: JobStatus::Queued,
+        created_at: at(seconds),
+        ended_at: None,
+        progress: Progress::default(),
+        fault: None,
+        warnings: Vec::new(),
+        readiness: None,
+        point: None,
+        restore: None,
+        execution: None,
+    }
+}
+
+/// A job with a value in every field.
+pub(crate) fn full_job(instance: &Instance) -> Job {
+    let earlier = JobId::new(at(-10), 3);
+    Job {
+        status: JobStatus::Failed,
+        ended_at: Some("2026-11-22T11:00:00.123456789Z".parse().unwrap()),
+        progress: Progress {
+            tables_done: 3,
+            tables_expected: Some(u64::MAX),
+            rows_done: 12,
+            bytes_done: 99,
+            bytes_expected: Some(0),
+        },
+        fault: Some(Fault::new(Code::LockNotAvailable, "a table is locked").on("table app.ledger")),
+        warnings: vec!["a".to_owned(), "ü".to_owned()],
+        readiness: Some(Readiness {
+            checks: vec![
+                Check::success("login", "logged in"),
+                Check::failed("rls", Fault::new(Code::RowSecurityHidesRows, "hidden"))
+                    .on_objects(vec!["table a.b".to_owned()]),
+            ],
+        }),
+        point: Some(PointId::of_backup(earlier)),
+        restore: Some(RestoreOrder {
+            point: PointId::of_backup(earlier),
+            target: instance.data_source.clone(),
+        }),
+        execution: Some("arn:aws:states:eu-central-1:1:execution:x:y".to_owned()),
+        ..job(Operation::RestoreDatabase, instance, 5)
+    }
+}
+
+/// The point that the backup `job` makes.
+pub(crate) fn point(job: &Job) -> RecoveryPoint {
+    let consistent_at = job.created_at.checked_add(SignedDuration::from_millis(1500)).unwrap();
+    RecoveryPoint {
+        id: PointId::of_backup(job.id),
+        instance: job.instance,
+        job: job.id,
+        state: PointState::Available,
+        consistent_at,
+        committed_at: at(9_000),
+        kind: BackupKind::OnDemand,
+        retention: StampedRetention::new(Rule::DEFAULT, consistent_at),
+        database: "shop".to_owned(),
+        server_version: "15.18".to_owned(),
+        tables: 3,
+        rows: 1_000_000_000_000,
+        raw_bytes: 20,
+        stored_bytes: 10,
+        segments: 1,
+        manifest: ManifestRef {
+            key: "instances/x/points/y/manifest.json".to_owned(),
+            version: "v1".to_owned(),
+            sha256: "0".repeat(64),
+        },
+    }
+}
+
+/// The first hop of the snapshot of `job`, with a lease until `at(60)`.
+pub(crate) fn snapshot(job: JobId, holder: &str) -> Snapshot {
+    Snapshot {
+        job,
+        snapshot_id: format!("00000003-{holder}"),
+        holder: holder.to_owned(),
+        generation: 1,
+        consistent_at: "2026-11-22T10:00:01.5Z".parse().unwrap(),
+        state: SnapshotState::Held,
+        lease_until: at(60),
+        tables: 12,
+    }
+}
+
+/// Records a protected instance.
+pub(crate) async fn protected(catalog: &Catalog, n: u32) -> Instance {
+    let instance = instance(n);
+    let configure = Job {
+        id: JobId::new(at(0), u128::from(n) + 1_000),
+        ..job(Operation::ConfigureProtection, &instance, 0)
+    };
+    catalog.protect(&instance, &configure).await.unwrap();
+    let done = JobOutcome::Completed { warnings: Vec::new() };
+    assert_eq!(catalog.close_job(configure.id, &done, at(1)).await.unwrap(), JobStatus::Completed);
+    Instance { status: ProtectionStatus::Protected, ..instance }
+}
+
+/// Records a backup that has begun, `seconds` after the first moment.
+pub(crate) async fn running_backup(catalog: &Catalog, instance: &Instance, seconds: i64) -> Job {
+    let backup = job(Operation::Backup, instance, seconds);
+    catalog.open_backup(&backup).await.unwrap();
+    catalog.job_started(backup.id, "arn:aws:states:execution").await.unwrap();
+    backup
+}
