@@ -8,12 +8,14 @@ Settling twice changes nothing.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import boto3
 import botocore.exceptions
+import yaml
 
 from local import emulator
 from local.console import Problem, report, say, step
@@ -207,6 +209,34 @@ def function_settings(lambda_, function: str, properties: dict) -> list[Setting]
     ]
 
 
+def state_machine_settings(sfn, machine: str) -> list[Setting]:
+    """The definition as JSON. CloudFormation turns a YAML definition into it; the emulator keeps the YAML, which it
+    then cannot run."""
+
+    def definition() -> str:
+        return sfn.describe_state_machine(stateMachineArn=machine)["definition"]
+
+    def is_json() -> bool:
+        try:
+            json.loads(definition())
+        except ValueError:
+            return False
+        return True
+
+    def as_json() -> str:
+        return json.dumps(yaml.safe_load(definition()))
+
+    name = machine.rpartition(":")[2]
+    return [
+        Setting(
+            f"{name}: definition in JSON",
+            True,
+            is_json,
+            lambda: sfn.update_state_machine(stateMachineArn=machine, definition=as_json()),
+        )
+    ]
+
+
 def vault_settings(client: Callable, stack: str) -> list[Setting]:
     """Every setting of the vault's stack that must hold whatever made it."""
     template = Template(client("cloudformation"), stack, VAULT_TEMPLATE)
@@ -224,6 +254,8 @@ def app_settings(client: Callable, stack: str) -> list[Setting]:
     settings = []
     for name in template.resources_of_type("AWS::Serverless::Function", "AWS::Lambda::Function"):
         settings += function_settings(client("lambda"), template.physical_id(name), template.properties(name))
+    for name in template.resources_of_type("AWS::Serverless::StateMachine"):
+        settings += state_machine_settings(client("stepfunctions"), template.physical_id(name))
     return settings
 
 

@@ -1,6 +1,7 @@
 """What others need to know of the running stack: `.local/stack.json` for programs, `.local/env` for shells."""
 
 import shlex
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from local import access, build, daemon, emulator, postgres
@@ -84,13 +85,15 @@ def write(outputs: dict[str, dict[str, str]]) -> dict:
         }
         build.link_command_line()
     write_json(STACK_FILE, stack)
-    write_env(variables)
+    write_env(variables, found.bin_dir)
     return stack
 
 
-def write_env(variables: dict[str, str]) -> None:
+def write_env(variables: dict[str, str], pg_bin_dir: Path) -> None:
     """The shell's file: what `permafrost`, `psql` and `aws` need to find the stack. Holds the operator's keys."""
     lines = ["# Load with:  . .local/env"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    lines += [f'export PATH={shlex.quote(str(STATE / "bin"))}:{shlex.quote(str(VENV_BIN))}:"$PATH"']
+    # The server's own psql comes last: it is for machines that have no other.
+    ours, servers = f"{STATE / 'bin'}:{VENV_BIN}", str(pg_bin_dir)
+    lines += [f'export PATH={shlex.quote(ours)}:"$PATH":{shlex.quote(servers)}']
     write_file(ENV_FILE, "\n".join(lines) + "\n", 0o600)
