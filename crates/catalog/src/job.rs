@@ -295,9 +295,53 @@ fn cut(text: &str, max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use permafrost_domain::Code;
+    use std::collections::BTreeSet;
+
+    use permafrost_domain::job::Progress;
+    use permafrost_domain::{Code, InstanceId};
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_job_comes_back_from_its_item(
+            nanos in 0_i128..253_402_207_200_000_000_000,
+            status in prop::sample::select(JobStatus::ALL.to_vec()),
+            done: [u64; 3],
+            expected: [Option<u64>; 2],
+            warnings in prop::collection::btree_set(".{1,30}", 0..5),
+            fault in prop::option::of((prop::sample::select(Code::ALL.to_vec()), ".{0,30}", prop::option::of(".{0,9}"))),
+            words: [Option<String>; 2],
+            ended: bool,
+        ) {
+            let at = Timestamp::from_nanosecond(nanos).unwrap();
+            let job = Job {
+                id: JobId::new(at, 5),
+                operation: permafrost_domain::job::Operation::Backup,
+                instance: InstanceId::new(at, 6),
+                instance_name: "shop".parse().unwrap(),
+                started_by: words[0].clone().unwrap_or_default(),
+                status,
+                created_at: at,
+                ended_at: ended.then_some(at),
+                progress: Progress {
+                    tables_done: done[0],
+                    tables_expected: expected[0],
+                    rows_done: done[1],
+                    bytes_done: done[2],
+                    bytes_expected: expected[1],
+                },
+                fault: fault.map(|(code, message, object)| Fault { object, ..Fault::new(code, message) }),
+                warnings: BTreeSet::into_iter(warnings).collect(),
+                readiness: None,
+                point: None,
+                restore: None,
+                execution: words[1].clone(),
+            };
+            prop_assert_eq!(decode_job(job_item(&job).unwrap()).unwrap(), job);
+        }
+    }
 
     #[test]
     fn long_texts_are_cut_at_a_character_and_say_so() {

@@ -330,7 +330,24 @@ pub(crate) fn not_working(id: JobId, job: Option<Job>) -> CatalogError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_snapshot_comes_back_from_its_item(
+            nanos: [i64; 2], generation: u32, tables: u64, id in ".{0,40}", holder in ".{0,40}",
+            state in prop::sample::select(SnapshotState::ALL.to_vec()),
+        ) {
+            let [consistent_at, lease_until] = nanos.map(|n| Timestamp::from_nanosecond(n.into()).unwrap());
+            let job = JobId::new(consistent_at, 1);
+            let snapshot_id = id;
+            let snapshot =
+                Snapshot { job, snapshot_id, holder, generation, consistent_at, state, lease_until, tables };
+            prop_assert_eq!(decode::<Snapshot>(encode(&snapshot).unwrap()).unwrap(), snapshot);
+        }
+    }
 
     #[test]
     fn words_are_those_of_the_records() {

@@ -160,6 +160,23 @@ async fn what_is_recorded_while_open_stays_and_is_refused_after_the_end() {
 }
 
 #[tokio::test]
+async fn of_the_faults_that_a_retry_may_mend_the_last_one_is_kept_beside_the_cause() {
+    let catalog = table().await.catalog;
+    let restore = open_restore(&catalog, 0).await;
+    assert_eq!(catalog.passing_fault(restore.id).await.unwrap(), None);
+    let (first, last) =
+        (Fault::new(Code::LockNotAvailable, "one"), Fault::new(Code::ServerConnectionClosed, "two"));
+    for fault in [&first, &last] {
+        catalog.record_passing_fault(restore.id, fault).await.unwrap();
+    }
+    assert_eq!(catalog.passing_fault(restore.id).await.unwrap(), Some(last.clone()));
+    assert_eq!(catalog.job(restore.id).await.unwrap().fault, None);
+    catalog.close_job(restore.id, &JobOutcome::Cancelled, at(9)).await.unwrap();
+    catalog.record_passing_fault(restore.id, &first).await.unwrap();
+    assert_eq!(catalog.passing_fault(restore.id).await.unwrap(), Some(last));
+}
+
+#[tokio::test]
 async fn cancelling_is_asked_for_while_a_job_is_open() {
     let catalog = table().await.catalog;
     let restore = open_restore(&catalog, 0).await;
@@ -193,6 +210,8 @@ async fn nobody_s_job_is_not_found_by_anything() {
         catalog.record_expected(id, 1, 1).await,
         catalog.record_fault(id, &fault).await,
         catalog.request_cancel(id).await,
+        catalog.record_passing_fault(id, &fault).await,
+        catalog.passing_fault(id).await.map(drop),
         catalog.close_job(id, &JobOutcome::Cancelled, at(0)).await.map(drop),
     ];
     for (index, answer) in errors.into_iter().enumerate() {
