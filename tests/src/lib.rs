@@ -1,3 +1,5 @@
-//! Tests of the deployed stack.
+//! Tests of the deployed stack, and the check that holds its parts against each other.
 
+pub mod faults;
 pub mod static_check;
+pub mod support;

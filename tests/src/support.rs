@@ -1,0 +1,37 @@
+//! What the tests of the deployed stack stand on: the running stack, the real command line, databases of a test's
+//! own, and comparisons by other means than the product's.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`stack`] | where everything is: `.local/stack.json` |
+//! | [`aws`] | clients of the emulator, as root for arranging and as a role for proving what it may |
+//! | [`cli`] | the command `permafrost`, run as the person who may call the API and nothing else |
+//! | [`database`] | a database with roles and secrets of its own, gone when the test ends |
+//! | [`jobs`] | protect, back up, restore |
+//! | [`contents`] | what a database holds: schema text, rows, sequences |
+//! | [`point`] | a recovery point's objects as they lie in the store |
+//! | [`proxy`] | a wire to the server that can be cut |
+//!
+//! Everything here panics where it cannot do its work: a test whose arrangement fails has failed.
+
+pub mod aws;
+pub mod cli;
+pub mod contents;
+pub mod database;
+pub mod jobs;
+pub mod point;
+pub mod proxy;
+pub mod stack;
+
+pub use aws::Aws;
+pub use cli::Cli;
+pub use contents::Contents;
+pub use database::Database;
+pub use jobs::Protection;
+pub use stack::Stack;
+
+/// A word that no other test has: eight hexadecimal digits.
+pub fn unique() -> String {
+    let random = getrandom::u64().expect("the system has random numbers");
+    format!("{random:016x}")[..8].to_owned()
+}

@@ -1,0 +1,135 @@
+//! A wire to the server that can be cut: a TCP proxy that ends a connection after it has passed on so many bytes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::Stack;
+
+/// A proxy before the stack's PostgreSQL server; ends when it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    wire: Arc<Wire>,
+    accepting: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Wire {
+    /// How many connections are still to be cut.
+    cuts_left: AtomicUsize,
+    /// After how many bytes from the server.
+    cut_after_bytes: AtomicU64,
+    /// How many were cut.
+    cuts_made: AtomicUsize,
+}
+
+/// How many connections are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cuts {
+    /// The first that passes the mark.
+    Once,
+    /// All that pass the mark.
+    Always,
+}
+
+impl Proxy {
+    /// A proxy that passes everything on.
+    ///
+    /// # Panics
+    /// There is no free port.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let wire = Arc::new(Wire::default());
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&wire)));
+        Self { address, wire, accepting }
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// From now on cuts connections over which the server has sent more than `after_bytes`.
+    pub fn cut(&self, after_bytes: u64, cuts: Cuts) {
+        self.wire.cut_after_bytes.store(after_bytes, Ordering::SeqCst);
+        let left = match cuts {
+            Cuts::Once => 1,
+            Cuts::Always => usize::MAX,
+        };
+        self.wire.cuts_left.store(left, Ordering::SeqCst);
+    }
+
+    /// From now on passes everything on.
+    pub fn heal(&self) {
+        self.wire.cuts_left.store(0, Ordering::SeqCst);
+    }
+
+    /// How many connections were cut.
+    pub fn cuts_made(&self) -> usize {
+        self.wire.cuts_made.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Wire {
+    /// Whether a connection that has carried so many bytes is to be cut; takes the cut.
+    fn is_cut(&self, carried: u64) -> bool {
+        if carried <= self.cut_after_bytes.load(Ordering::SeqCst) {
+            return false;
+        }
+        let take = |left: usize| match left {
+            0 => None,
+            usize::MAX => Some(usize::MAX),
+            left => Some(left - 1),
+        };
+        let cut = self.cuts_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+        if cut {
+            self.cuts_made.fetch_add(1, Ordering::SeqCst);
+        }
+        cut
+    }
+}
+
+async fn accept(listener: TcpListener, wire: Arc<Wire>) {
+    while let Ok((client, _)) = listener.accept().await {
+        tokio::spawn(carry(client, Arc::clone(&wire)));
+    }
+}
+
+/// Carries one connection until either side ends it, or it is cut.
+async fn carry(mut client: TcpStream, wire: Arc<Wire>) {
+    let server = &Stack::get().postgres;
+    let Ok(mut server) = TcpStream::connect((server.host.as_str(), server.port)).await else { return };
+    let mut carried = 0;
+    let mut up = vec![0; 64 * 1024];
+    let mut down = vec![0; 64 * 1024];
+    // An error on either side ends the connection, which is all that a wire can do about it.
+    loop {
+        tokio::select! {
+            read = client.read(&mut up) => match read {
+                Ok(bytes) if bytes > 0 && server.write_all(&up[..bytes]).await.is_ok() => {}
+                _ => return,
+            },
+            read = server.read(&mut down) => match read {
+                Ok(bytes) if bytes > 0 => {
+                    carried += bytes as u64;
+                    if wire.is_cut(carried) || client.write_all(&down[..bytes]).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            },
+        }
+    }
+}
