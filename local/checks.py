@@ -57,12 +57,9 @@ def everything() -> None:
 
 
 def unit_tests(tally: Tally) -> None:
-    """Unit and property tests of every crate, and the examples in their documentation. None needs the stack."""
+    """Unit and property tests of every crate. None needs the stack."""
     with step("Run unit and property tests"):
-        run_tests(["--workspace", "--exclude", STACK_TESTS], tally, {})
-        if has_nextest():
-            # nextest runs no examples in documentation.
-            run_and_count(["cargo", "test", "--workspace", "--exclude", STACK_TESTS, "--doc"], tally, {})
+        run_tests(f"not package({STACK_TESTS})", ["--workspace", "--exclude", STACK_TESTS], tally, {})
 
 
 def stack_tests(tally: Tally) -> None:
@@ -70,16 +67,21 @@ def stack_tests(tally: Tally) -> None:
     with exclusive():
         stack.up()
     with step("Run the stack tests"):
-        run_tests(["--package", STACK_TESTS], tally, {"PERMAFROST_STACK": str(STACK_FILE)})
+        more = {"PERMAFROST_STACK": str(STACK_FILE)}
+        run_tests(f"package({STACK_TESTS})", ["--package", STACK_TESTS], tally, more)
 
 
-def run_tests(selection: list[str], tally: Tally, more: dict[str, str]) -> None:
-    """Run tests with nextest where it is, else with Cargo's own runner."""
+def run_tests(filtered: str, packages: list[str], tally: Tally, more: dict[str, str]) -> None:
+    """Run tests with nextest where it is, else with Cargo's own runner.
+
+    nextest builds the whole workspace and picks the tests afterwards: two selections of packages would build many
+    dependencies twice, with different features.
+    """
     if has_nextest():
-        command = ["cargo", "nextest", "run", "--no-fail-fast", *selection]
+        command = ["cargo", "nextest", "run", "--no-fail-fast", "--workspace", "--filterset", filtered]
     else:
         say("cargo-nextest is not installed; `cargo test` runs the same tests, one binary after the other")
-        command = ["cargo", "test", "--no-fail-fast", *selection]
+        command = ["cargo", "test", "--no-fail-fast", *packages]
     run_and_count(command, tally, more)
 
 
