@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use permafrost_catalog::{Snapshot, SnapshotState};
+use permafrost_catalog::{CatalogError, Snapshot, SnapshotState};
 use permafrost_domain::{Code, Fault, InstanceId, JobId};
 use permafrost_engine::snapshot::HeldSnapshot;
 use permafrost_function::step::Done;
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 /// How long a lease runs. A holder that is alive renews it many times over.
-const LEASE: SignedDuration = SignedDuration::from_secs(30);
+const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// How often the holder looks at what is asked of it, and at its connection.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -55,7 +55,7 @@ async fn hold(tools: &Tools, input: &Input) -> Result<(), Fault> {
     let login = tools.login(&instance.data_source, input.job).await?;
     let mut held = HeldSnapshot::take(&login).await?;
     let holder = format!("{:016x}", holder_id(held.backend_pid(), clock::now()));
-    let snapshot = Snapshot {
+    let mut snapshot = Snapshot {
         job: input.job,
         snapshot_id: held.id.clone(),
         holder: holder.clone(),
@@ -65,7 +65,7 @@ async fn hold(tools: &Tools, input: &Input) -> Result<(), Fault> {
         lease_until: lease_end(),
         tables: held.tables,
     };
-    tools.catalog.put_first_snapshot(&snapshot, clock::now()).await?;
+    publish(tools, &mut snapshot).await?;
     tracing::info!(job = %input.job, snapshot = snapshot.snapshot_id, tables = held.tables, "holding");
 
     let result = keep(tools, input.job, &holder, &mut held, until).await;
@@ -83,6 +83,22 @@ async fn hold(tools: &Tools, input: &Input) -> Result<(), Fault> {
             held.let_go().await;
             tools.catalog.mark_lost(input.job, &holder).await?;
             Err(fault)
+        }
+    }
+}
+
+/// Records the snapshot. Where an earlier try of this step has left one, waits for the end of its lease: until then
+/// its holder may be alive.
+async fn publish(tools: &Tools, snapshot: &mut Snapshot) -> Result<(), Fault> {
+    loop {
+        snapshot.lease_until = lease_end();
+        match tools.catalog.put_first_snapshot(snapshot, clock::now()).await {
+            Err(CatalogError::SnapshotHeldByAnother { lease_until, .. }) => {
+                tracing::warn!(job = %snapshot.job, %lease_until, "an earlier holder's lease still runs");
+                tools.check_not_cancelled(snapshot.job).await?;
+                sleep(EVERY).await;
+            }
+            other => return Ok(other?),
         }
     }
 }
