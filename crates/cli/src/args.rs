@@ -17,7 +17,7 @@ use crate::since::Since;
 /// Every command is one or a few signed requests to the API of a vault. The API's URL is the output
 /// ApiUrl of the deployed stack; AWS credentials come from where the AWS command line takes them.
 #[derive(Debug, Parser)]
-#[command(name = "permafrost", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "permafrost", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = EXAMPLES, after_long_help = LONG_HELP)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -175,10 +175,10 @@ pub(crate) struct LoginArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct TlsArgs {
-    /// How the connection is protected [protect: verify-full unless said otherwise]
+    /// How the connection is protected [default: verify-full; for a restore: as the instance's own]
     #[arg(long, value_name = "MODE", value_enum)]
     pub(crate) tls: Option<TlsMode>,
-    /// A PEM file with the CA that signed the server's certificate [the RDS bundle unless said otherwise]
+    /// A PEM file with the CA that signed the server's certificate [default: the RDS bundle]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
 }
@@ -219,7 +219,7 @@ pub(crate) enum PointCommand {
     List {
         /// The instance's name or id
         instance: InstanceRef,
-        /// Show no more than this many [all]
+        /// Show no more than this many [default: all]
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
@@ -244,10 +244,10 @@ pub(crate) struct RestoreArgs {
     /// The point to restore: an id, or `latest`
     #[arg(long, default_value = "latest")]
     pub(crate) point: PointSelector,
-    /// The target server [the instance's own]
+    /// The target server [default: the instance's own]
     #[arg(long)]
     pub(crate) host: Option<Host>,
-    /// The target server's port [the instance's own]
+    /// The target server's port [default: the instance's own]
     #[arg(long)]
     pub(crate) port: Option<NonZeroU16>,
     #[command(flatten)]
@@ -272,7 +272,7 @@ pub(crate) enum JobCommand {
         /// Only jobs of this status: Queued, InProgress, Completed, CompletedWithWarnings, Failed, …
         #[arg(long)]
         status: Option<JobStatus>,
-        /// Show no more than this many [all]
+        /// Show no more than this many [default: all]
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },

@@ -63,7 +63,7 @@ impl From<ClientError> for Fault {
         let message = chain(&error);
         match error {
             ClientError::Api { fault, .. } => *fault,
-            ClientError::AccessDenied { .. } => Fault::new(Code::AccessDenied, message),
+            ClientError::AccessDenied { .. } => denied(message),
             ClientError::NoCredentials(_) => Fault::new(Code::AccessDenied, message)
                 .hint("Set AWS_PROFILE, name a profile with `--profile`, or log in with `aws sso login`."),
             ClientError::NotSigned(_) | ClientError::NotSetUp(_) => Fault::new(Code::ApiUnavailable, message),
@@ -83,6 +83,17 @@ impl From<ClientError> for Fault {
                 )
             }
         }
+    }
+}
+
+/// The fault of a caller that API Gateway does not know, or that it knows and refuses.
+fn denied(message: String) -> Fault {
+    let unknown = ["ignature", "security token", "scoped"].iter().any(|word| message.contains(word));
+    let fault = Fault::new(Code::AccessDenied, message);
+    if unknown {
+        fault.hint("Check the AWS credentials, the region to sign for, and this machine's clock.")
+    } else {
+        fault
     }
 }
 
@@ -110,6 +121,18 @@ mod tests {
         let fault = Fault::new(Code::BackupAlreadyRunning, "a backup of shop is running").on("job job-1");
         let error = ClientError::Api { fault: Box::new(fault.clone()), status: 409 };
         assert_eq!(Fault::from(error), fault);
+    }
+
+    #[test]
+    fn a_caller_that_is_not_known_is_not_sent_to_ask_for_rights() {
+        for (message, word) in [
+            ("The security token included in the request is invalid.", "credentials"),
+            ("Signature expired: 20261122T080000Z is now earlier than", "clock"),
+            ("User: arn:aws:iam::1:user/eve is not authorized to perform: execute-api:Invoke", "policies"),
+        ] {
+            let fault = Fault::from(ClientError::AccessDenied { message: message.into() });
+            assert!(fault.hint.contains(word), "{fault}");
+        }
     }
 
     #[test]

@@ -12,8 +12,10 @@ use crate::progress::Reporter;
 /// # Errors
 /// What the watch met; the job goes on without it.
 pub(super) async fn until_ended(client: &Client, job: JobId, console: &Console) -> Result<Job, Fault> {
-    if console.live() == Live::Bar {
-        console.note(&format!("{job} (Ctrl-C ends the watching, not the job)"));
+    match console.live() {
+        Live::Bar => console.note(&format!("{job} (Ctrl-C ends the watching, not the job)")),
+        Live::Lines => console.note(&job.to_string()),
+        Live::Silent => {}
     }
     let mut reporter = Reporter::new(console.live());
     let mut watch = client.watch(job);

@@ -1,0 +1,209 @@
+//! The binary itself against a server that answers as scripted: what reaches standard output, standard error
+//! and the exit code. What the API really does is covered by the tests of the deployed stack.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Output};
+use std::sync::mpsc::{Receiver, channel};
+
+const JOB: &str = r#"{"id": "job-01kb0000000000000000000000", "operation": "Backup",
+    "instance": "bi-01kb0000000000000000000000", "instance_name": "shop", "started_by": "arn:aws:iam::1:user/ann",
+    "created_at": "2026-11-22T08:00:00Z", "#;
+
+/// A server that answers the requests one after the other and hands over what it was asked.
+fn serve(answers: Vec<(u16, String)>) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
+    let (sender, asked) = channel();
+    std::thread::spawn(move || {
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            sender.send(read(&stream)).unwrap();
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            )
+            .unwrap();
+        }
+    });
+    (endpoint, asked)
+}
+
+fn read(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        request.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    request + &String::from_utf8(body).unwrap()
+}
+
+fn permafrost(endpoint: &str, args: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_permafrost"))
+        .args(args.split_whitespace())
+        .env_clear()
+        .env("PERMAFROST_ENDPOINT", endpoint)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ACCESS_KEY_ID", "AKID")
+        .env("AWS_SECRET_ACCESS_KEY", "VERYSECRET")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn page(items: &str) -> (u16, String) {
+    (200, format!(r#"{{"items": [{items}]}}"#))
+}
+
+#[test]
+fn a_list_is_one_json_document() {
+    let job = format!(r#"{JOB} "status": "Completed", "ended_at": "2026-11-22T08:00:12Z"}}"#);
+    let (endpoint, asked) = serve(vec![page(&job)]);
+    let output = permafrost(&endpoint, "job list -o json --since 2026-11-01T00:00:00Z");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let jobs: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(jobs[0]["status"], "Completed");
+    assert_eq!(stderr(&output), "");
+    let request = asked.recv().unwrap();
+    assert!(
+        request.starts_with("GET /v1/jobs?limit=100&since=2026-11-01T00%3A00%3A00Z HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.contains("Credential=AKID/") && request.contains("/eu-central-1/execute-api/aws4_request")
+    );
+    assert!(!request.contains("VERYSECRET"));
+}
+
+#[test]
+fn an_empty_list_says_how_to_begin() {
+    let (endpoint, _asked) = serve(vec![page("")]);
+    let output = permafrost(&endpoint, "instance list");
+    assert!(stdout(&output).starts_with("No database is protected yet"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_backup_is_waited_for_and_its_failure_is_the_exit_code() {
+    let failed = format!(
+        r#"{JOB} "status": "Failed", "ended_at": "2026-11-22T08:00:12Z", "fault": {{
+            "code": "DatabaseUserLacksSelect", "message": "cannot read a table", "object": "table app.ledger",
+            "hint": "Grant it."}}}}"#
+    );
+    let answers = || {
+        vec![
+            (202, r#"{"job": "job-01kb0000000000000000000000"}"#.to_owned()),
+            (200, format!(r#"{JOB} "status": "InProgress"}}"#)),
+            (200, failed.clone()),
+        ]
+    };
+    let (endpoint, asked) = serve(answers());
+    let output = permafrost(&endpoint, "backup shop");
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    assert!(stdout(&output).contains("Status:       Failed"), "{}", stdout(&output));
+    let words =
+        "error: cannot read a table [DatabaseUserLacksSelect]\nOBJECT: table app.ledger\nHINT: Grant it.\n";
+    assert!(stderr(&output).ends_with(words), "{}", stderr(&output));
+    let begin = "job-01kb0000000000000000000000\nBackup InProgress";
+    assert!(stderr(&output).starts_with(begin), "{}", stderr(&output));
+    assert!(asked.recv().unwrap().starts_with("POST /v1/instances/shop/backups HTTP/1.1"));
+
+    let (endpoint, _asked) = serve(answers());
+    let output = permafrost(&endpoint, "--output json backup shop");
+    assert_eq!(output.status.code(), Some(6));
+    let job: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+    assert_eq!(
+        (job["fault"]["code"].clone(), job["status"].as_str()),
+        (error["error"]["code"].clone(), Some("Failed"))
+    );
+}
+
+#[test]
+fn a_restore_takes_from_the_instance_what_is_not_said() {
+    let instance = r#"{"id": "bi-01kb0000000000000000000000", "name": "shop", "status": "Protected",
+        "created_at": "2026-11-01T08:00:00Z", "data_source": {"host": "db.example", "port": 5433,
+        "database": "shop", "login": {"method": "iam", "user": "backup"}, "tls": {"mode": "require"}}}"#;
+    let started = r#"{"job": "job-01kb0000000000000000000000"}"#;
+    let (endpoint, asked) = serve(vec![(200, instance.to_owned()), (202, started.to_owned())]);
+    let output = permafrost(&endpoint, "restore shop --to-database copy --host other.example --no-wait");
+    assert_eq!(stdout(&output), "job-01kb0000000000000000000000\n", "{}", stderr(&output));
+    asked.recv().unwrap();
+    let request = asked.recv().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&request[request.find('{').unwrap()..]).unwrap();
+    let target = serde_json::json!({
+        "host": "other.example", "port": 5433, "database": "copy",
+        "login": {"method": "iam", "user": "backup"}, "tls": {"mode": "require"},
+    });
+    assert_eq!(body, serde_json::json!({"point": "latest", "target": target}));
+}
+
+#[test]
+fn every_kind_of_failure_has_its_exit_code() {
+    let fault = |code: &str| format!(r#"{{"error": {{"code": "{code}", "message": "x", "hint": "Y."}}}}"#);
+    for (status, body, exit_code) in [
+        (403, r#"{"Message": "User: arn:aws:iam::1:user/eve is not authorized"}"#.to_owned(), 5),
+        (404, fault("InstanceNotFound"), 3),
+        (409, fault("BackupAlreadyRunning"), 4),
+        (400, fault("InvalidRequest"), 2),
+        (503, fault("ContainerNotAccessible"), 7),
+        (500, fault("InvalidConfiguration"), 1),
+    ] {
+        let (endpoint, _asked) = serve(vec![(status, body)]);
+        let output = permafrost(&endpoint, "instance show shop");
+        assert_eq!(output.status.code(), Some(exit_code), "{}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+        assert!(stderr(&output).starts_with("error: ") && stderr(&output).contains("\nHINT: "));
+    }
+}
+
+#[test]
+fn nobody_listening_is_said_with_the_endpoint() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let endpoint = format!("http://127.0.0.1:{port}/v1");
+    let output = permafrost(&endpoint, "instance list");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(&format!("OBJECT: endpoint {endpoint}\n")), "{}", stderr(&output));
+}
+
+#[test]
+fn wrong_arguments_are_json_where_json_is_asked_for() {
+    let output = permafrost("http://127.0.0.1:9/v1", "job show nonsense --output json");
+    assert_eq!(output.status.code(), Some(2));
+    let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+    assert_eq!(error["error"]["code"], "InvalidRequest");
+    assert!(error["error"]["message"].as_str().unwrap().contains("nonsense"));
+}
+
+#[test]
+fn grants_and_completions_need_no_vault() {
+    for args in ["grants --user backup", "completions zsh", "--version", "--help"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_permafrost"))
+            .args(args.split_whitespace())
+            .env_clear()
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args}: {}", stderr(&output));
+        assert!(!output.stdout.is_empty(), "{args}");
+    }
+}
