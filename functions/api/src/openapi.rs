@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use permafrost_domain::wire::ErrorBody;
+use permafrost_domain::wire::{ErrorBody, Page};
 use permafrost_domain::{Code, job};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
@@ -58,6 +58,17 @@ impl Description {
         self
     }
 
+    /// The same, answering with a page of a list. A page has a schema for each kind of item.
+    pub(crate) fn page_of<T: ToSchema>(mut self, text: &'static str) -> Self {
+        let mut described = Described::of::<Page<T>>();
+        if let Some((name, _)) = described.components.last_mut() {
+            *name = format!("{}Page", T::name());
+            described.schema = reference(name);
+        }
+        self.answer = Some((200, text, described));
+        self
+    }
+
     /// The same, with the faults that it may end with beside those of every route.
     pub(crate) fn faults(mut self, faults: &[Code]) -> Self {
         self.faults = faults.to_vec();
@@ -72,10 +83,14 @@ impl Described {
         let mut components: Vec<(String, Value)> =
             components.into_iter().map(|(name, schema)| (name, of_schema(&schema))).collect();
         let name = T::name().into_owned();
-        let schema = json!({"$ref": format!("#/components/schemas/{name}")});
+        let schema = reference(&name);
         components.push((name, of_schema(&T::schema())));
         Self { schema, components }
     }
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
 fn of_schema(schema: &RefOr<Schema>) -> Value {
@@ -200,7 +215,7 @@ fn responses(description: &Description) -> Map<String, Value> {
     if let Some((status, text, answer)) = &description.answer {
         responses.insert(status.to_string(), response(text, &answer.schema));
     }
-    let error = json!({"$ref": "#/components/schemas/ErrorBody"});
+    let error = reference("ErrorBody");
     for (status, codes) in codes {
         let lines: Vec<String> = codes.iter().map(|code| format!("`{code}`: {}", code.summary())).collect();
         responses.insert(status.to_string(), response(&lines.join("; "), &error));
@@ -271,6 +286,20 @@ mod tests {
             let pointer = target.strip_prefix('#').unwrap();
             assert!(document.pointer(pointer).is_some(), "{target}");
         }
+    }
+
+    #[test]
+    fn no_two_types_share_a_name() {
+        let mut seen: BTreeMap<String, Value> = BTreeMap::new();
+        for route in Route::ALL {
+            let description = describe(route);
+            let answer = description.answer.into_iter().map(|(_, _, described)| described);
+            for (name, schema) in description.body.into_iter().chain(answer).flat_map(|it| it.components) {
+                let first = seen.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*first, schema, "{name}");
+            }
+        }
+        assert!(seen.contains_key("JobPage") && seen.contains_key("InstancePage"), "{:?}", seen.keys());
     }
 
     #[test]

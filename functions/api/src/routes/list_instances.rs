@@ -2,7 +2,6 @@
 
 use permafrost_domain::Fault;
 use permafrost_domain::instance::Instance;
-use permafrost_domain::wire::Page;
 
 use crate::answer::Answer;
 use crate::api::Api;
@@ -11,7 +10,7 @@ use crate::request::Request;
 
 pub(crate) fn describe() -> Description {
     Description::new("List the instances", "By name. Which backups run is not looked up here.")
-        .answer::<Page<Instance>>(200, "A page of instances.")
+        .page_of::<Instance>("A page of instances.")
 }
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {

@@ -4,7 +4,6 @@ use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::JobFilter;
 use permafrost_domain::instance::InstanceRef;
 use permafrost_domain::job::{Job, JobStatus};
-use permafrost_domain::wire::Page;
 use permafrost_domain::{Code, Fault};
 
 use crate::answer::Answer;
@@ -17,7 +16,7 @@ const DEFAULT_SPAN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub(crate) fn describe() -> Description {
     Description::new("List jobs", "The newest first; of the last 7 days unless said otherwise. A page may be empty and have a next one.")
-        .answer::<Page<Job>>(200, "A page of jobs.")
+        .page_of::<Job>("A page of jobs.")
         .faults(&[Code::InstanceNotFound])
 }
 

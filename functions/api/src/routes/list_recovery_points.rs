@@ -1,7 +1,6 @@
 //! `GET /instances/{instance}/recovery-points`
 
 use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_domain::wire::Page;
 use permafrost_domain::{Code, Fault};
 
 use crate::answer::Answer;
@@ -11,7 +10,7 @@ use crate::request::Request;
 
 pub(crate) fn describe() -> Description {
     Description::new("List an instance's recovery points", "The newest first.")
-        .answer::<Page<RecoveryPoint>>(200, "A page of recovery points.")
+        .page_of::<RecoveryPoint>("A page of recovery points.")
         .faults(&[Code::InstanceNotFound])
 }
 
