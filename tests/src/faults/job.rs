@@ -1,0 +1,162 @@
+//! Jobs that the copy carries out. They are opened in the catalog and started as the API does it, with ids that are
+//! known before.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sfn::types::ExecutionStatus;
+use jiff::Timestamp;
+use permafrost_catalog::CatalogError;
+use permafrost_domain::data_source::DataSource;
+use permafrost_domain::instance::Instance;
+use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
+use permafrost_domain::{JobId, PointId};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::copy::machine_arn;
+use super::{FaultyStack, HOLDER_TIMEOUT, Injection};
+
+/// How long a job may take: a holder that was killed is waited for, and retries wait up to 30 s.
+const PATIENCE: Duration = Duration::from_secs(60 + HOLDER_TIMEOUT.as_secs());
+
+impl FaultyStack {
+    /// A backup of `instance` that has not been started.
+    pub fn backup_of(&self, instance: &Instance) -> Job {
+        queued(Operation::Backup, instance)
+    }
+
+    /// A restore of a point of `instance` that has not been started.
+    pub fn restore_of(&self, instance: &Instance, point: PointId, target: DataSource) -> Job {
+        let mut job = queued(Operation::RestoreDatabase, instance);
+        job.point = Some(point);
+        job.restore = Some(RestoreOrder { point, target });
+        job
+    }
+
+    /// Starts `job`.
+    ///
+    /// # Panics
+    /// It cannot be opened or started.
+    pub async fn start(&self, job: &Job) {
+        let opened = match job.operation {
+            Operation::Backup => self.catalog.open_backup(job).await,
+            _ => self.catalog.open_job(job).await,
+        };
+        opened.unwrap_or_else(|error| panic!("cannot open {}: {error}", job.id));
+        let input = json!({"job": job.id, "instance": job.instance}).to_string();
+        let start = self.sfn.start_execution().state_machine_arn(machine_of(job)).name(job.id.to_string());
+        let started = start.input(input).send().await;
+        let arn = started.unwrap_or_else(|error| panic!("cannot start {}: {error:?}", job.id)).execution_arn;
+        match self.catalog.job_started(job.id, &arn).await {
+            Ok(_) | Err(CatalogError::JobNotRunning { .. }) => {}
+            Err(error) => panic!("cannot record the start of {}: {error}", job.id),
+        }
+    }
+
+    /// Does what Lambda and Step Functions do on AWS, and the emulator does not, when a function is killed that
+    /// works under a task token: the state fails at once with `Runtime.ExitError`. For every kill of `injection`,
+    /// until the returned task is aborted.
+    pub fn report_deaths(&self, injection: &Arc<Injection>) -> AbortOnDrop {
+        let (sfn, injection) = (self.sfn.clone(), Arc::clone(injection));
+        let task = tokio::spawn(async move {
+            let mut reported = HashSet::new();
+            loop {
+                for event in injection.events() {
+                    let token = event["task_token"].as_str().expect("the function works under a token");
+                    if reported.insert(token.to_owned()) {
+                        let report = sfn.send_task_failure().task_token(token).error("Runtime.ExitError");
+                        report.send().await.expect("the state waits for its token");
+                    }
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        AbortOnDrop(task)
+    }
+
+    /// Starts `job` and waits until its execution has ended; the job as it is then.
+    ///
+    /// # Panics
+    /// It cannot be started, or does not end in time.
+    pub async fn run(&self, job: &Job) -> Job {
+        self.start(job).await;
+        self.ended(job).await
+    }
+
+    /// Waits until the execution of `job` has ended; the job as it is then, which has ended too.
+    ///
+    /// # Panics
+    /// One of them does not end.
+    pub async fn ended(&self, job: &Job) -> Job {
+        let execution =
+            format!("{}:{}", machine_of(job).replacen(":stateMachine:", ":execution:", 1), job.id);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = self.sfn.describe_execution().execution_arn(&execution).send().await;
+            let found = found.unwrap_or_else(|error| panic!("cannot see {execution}: {error:?}"));
+            let record = self.catalog.job(job.id).await.expect("the job can be read");
+            if found.status != ExecutionStatus::Running {
+                let (error, cause) = (found.error, found.cause);
+                assert!(
+                    record.status.has_ended(),
+                    "the execution ended ({}, {error:?}, {cause:?}) and left the job open: {record:#?}",
+                    found.status
+                );
+                let well = record.status.is_success();
+                assert_eq!(
+                    found.status == ExecutionStatus::Succeeded,
+                    well,
+                    "the execution ends as its job does: {} ({error:?}, {cause:?}), {record:#?}",
+                    found.status
+                );
+                return record;
+            }
+            assert!(Instant::now() < until, "the execution does not end; the job is {record:#?}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+#[must_use = "the task ends when this is dropped"]
+pub struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn machine_of(job: &Job) -> String {
+    machine_arn(match job.operation {
+        Operation::RestoreDatabase => "restore",
+        _ => "backup",
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is an edge at which time enters")]
+fn queued(operation: Operation, instance: &Instance) -> Job {
+    let now = Timestamp::now();
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).expect("the system has random bits");
+    Job {
+        id: JobId::new(now, u128::from_ne_bytes(random)),
+        operation,
+        instance: instance.id,
+        instance_name: instance.name.clone(),
+        started_by: "arn:aws:iam::000000000000:user/permafrost-tests".to_owned(),
+        status: JobStatus::Queued,
+        created_at: now,
+        ended_at: None,
+        progress: Progress::default(),
+        fault: None,
+        warnings: Vec::new(),
+        readiness: None,
+        point: None,
+        restore: None,
+        execution: None,
+    }
+}

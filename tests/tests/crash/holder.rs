@@ -1,0 +1,64 @@
+//! The holder of the snapshot, killed.
+//!
+//! It works under a task token. On AWS Step Functions learns of its end at once; the emulator learns nothing before
+//! the state's time is up, so some tests here report it as AWS does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use permafrost_domain::Code;
+use permafrost_tests::faults::{How, Kill, Rule, When};
+
+use super::arranged::Arranged;
+
+/// A holder that dies before it has the snapshot is started again; one whose own answer is lost had reported by its
+/// token before. The backup completes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_that_dies_before_it_holds_is_started_again() {
+    let arranged = Arranged::new("crash-holder").await;
+    let (job, [before, after]) = arranged.backup([
+        Rule::kill("hold-snapshot", Kill::Before).times(1),
+        Rule::kill("hold-snapshot", Kill::After).times(1),
+    ]);
+    let before = Arc::new(before);
+    let _reporting = arranged.stack.report_deaths(&before);
+    let job = arranged.stack.run(&job).await;
+    before.assert_fired_times(1);
+    after.assert_fired_times(1);
+    arranged.assert_backed_up(&job).await;
+}
+
+/// A holder that dies while data is read takes the snapshot with it: the backup fails with `SnapshotLost`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_whose_holder_dies_while_data_is_read_never_commits() {
+    let arranged = Arranged::new("crash-holding").await;
+    let (job, [waiting]) = arranged.backup([Rule::delay("run-dump-task", Duration::from_secs(3)).times(1)]);
+    arranged.stack.start(&job).await;
+    // The plan is made under the snapshot, and the first task is about to read.
+    waiting.wait_until_fired().await;
+    let killed = Arc::new(arranged.stack.inject(job.id, killed_while_holding()));
+    let _reporting = arranged.stack.report_deaths(&killed);
+    let job = arranged.stack.ended(&job).await;
+    killed.assert_fired_times(1);
+    arranged.assert_failed_backup(&job, Code::SnapshotLost).await;
+}
+
+/// All data was read when the holder died, and nobody knows whether its locks were held until then. Nobody says
+/// that it died, either: the backup finds out by its lease.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_whose_holder_is_silent_at_the_end_never_commits() {
+    let arranged = Arranged::new("crash-silent").await;
+    let (job, [waiting]) =
+        arranged.backup([Rule::delay("release-snapshot", Duration::from_secs(3)).times(1)]);
+    arranged.stack.start(&job).await;
+    waiting.wait_until_fired().await;
+    let killed = arranged.stack.inject(job.id, killed_while_holding());
+    let job = arranged.stack.ended(&job).await;
+    killed.assert_fired_times(1);
+    arranged.assert_failed_backup(&job, Code::SnapshotLost).await;
+}
+
+/// Kills the holder when it is about to renew its lease, which it does twice a second.
+fn killed_while_holding() -> Rule {
+    Rule::fail("hold-snapshot", "dynamodb:UpdateItem", "", When::BeforeEffect, How::Kill).times(1)
+}

@@ -1,0 +1,130 @@
+//! Steps of a restore that are killed.
+
+use std::time::Duration;
+
+use permafrost_domain::Code;
+use permafrost_tests::faults::{How, Kill, Rule, When};
+
+use super::arranged::Arranged;
+
+/// A step of a restore: its function, and what its events hold where the function has several.
+type Step = (&'static str, &'static str);
+
+const STEPS: [Step; 6] = [
+    ("validate-permissions", ""),
+    ("prepare-restore", ""),
+    ("run-restore-task", r#""section":"data""#),
+    ("run-restore-task", r#""section":"post-data""#),
+    ("finish-restore", ""),
+    ("close-job", ""),
+];
+
+fn kill((function, of): Step, kill: Kill) -> Rule {
+    Rule::kill(function, kill).only_where(of)
+}
+
+/// Every step is killed once before it did anything, in another restore once after its effect: both restores
+/// complete, and the databases are equal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_that_die_once_are_repeated() {
+    let (arranged, point) = Arranged::with_point("crash-restore").await;
+    for when in [Kill::Before, Kill::After] {
+        let name = arranged.database.sibling(if when == Kill::Before { "before" } else { "after" });
+        let (job, killed) = arranged.restore(point, &name, STEPS.map(|step| kill(step, when).times(1)));
+        let job = arranged.stack.run(&job).await;
+        for injection in &killed {
+            injection.assert_fired_times(1);
+        }
+        arranged.assert_restored(&job, &name).await;
+    }
+}
+
+/// Rows are being loaded when the function dies, twice, and requests are lost: no row is loaded twice or lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_dies_while_it_loads_is_repeated() {
+    let (arranged, point) = Arranged::with_point("crash-loading").await;
+    let name = arranged.database.sibling("copy");
+    let segment = |when, how| {
+        Rule::fail("run-restore-task", "s3:GetObject", "/segments/", when, how).after_skipping(1).times(1)
+    };
+    let (job, injections) = arranged.restore(
+        point,
+        &name,
+        [
+            segment(When::BeforeEffect, How::Kill),
+            segment(When::AfterEffect, How::Disconnect),
+            segment(When::BeforeEffect, How::Unavailable),
+        ],
+    );
+    let job = arranged.stack.run(&job).await;
+    for injection in &injections {
+        injection.assert_fired_times(1);
+    }
+    arranged.assert_restored(&job, &name).await;
+}
+
+/// The function dies somewhere in the middle of creating the database: it is created anew, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preparation_that_dies_in_the_middle_starts_over() {
+    let (arranged, point) = Arranged::with_point("crash-prepare").await;
+    let mut died = 0;
+    for after_ms in [60, 120, 240] {
+        let name = arranged.database.sibling(&format!("after-{after_ms}"));
+        let during = Kill::During(Duration::from_millis(after_ms));
+        let (job, [killed]) =
+            arranged.restore(point, &name, [Rule::kill("prepare-restore", during).times(1)]);
+        let job = arranged.stack.run(&job).await;
+        died += killed.fired();
+        arranged.assert_restored(&job, &name).await;
+    }
+    assert_ne!(died, 0, "creating the database never took as long");
+}
+
+/// A step that is killed whenever it is started fails the restore: what was built under the temporary name is
+/// dropped, the wanted name was never taken, and the next restore works.
+async fn fails_for_good(step: Step) {
+    let (arranged, point) = Arranged::with_point("crash-good").await;
+    let name = arranged.database.sibling("copy");
+    let (job, [killed]) = arranged.restore(point, &name, [kill(step, Kill::Before)]);
+    let job = arranged.stack.run(&job).await;
+    assert!(killed.fired() >= 3, "{step:?} was tried {} times", killed.fired());
+    arranged.assert_failed_restore(&job, Code::FunctionFailed, &name).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_readiness_check_that_always_dies_fails_the_restore() {
+    fails_for_good(STEPS[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preparation_that_always_dies_fails_the_restore() {
+    fails_for_good(STEPS[1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_task_that_always_dies_fails_the_restore() {
+    fails_for_good(STEPS[2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn post_data_that_always_dies_fails_the_restore() {
+    fails_for_good(STEPS[3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_step_that_always_dies_fails_the_restore() {
+    fails_for_good(STEPS[4]).await;
+}
+
+/// The store gives no segment out: the restore fails with the function's own code, not with the Map's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_gives_no_segment_fails_the_restore() {
+    let (arranged, point) = Arranged::with_point("crash-store").await;
+    let name = arranged.database.sibling("copy");
+    let rule =
+        Rule::fail("run-restore-task", "s3:GetObject", "/segments/", When::BeforeEffect, How::Unavailable);
+    let (job, [injection]) = arranged.restore(point, &name, [rule]);
+    let job = arranged.stack.run(&job).await;
+    injection.assert_fired();
+    arranged.assert_failed_restore(&job, Code::StoreUnavailable, &name).await;
+}
