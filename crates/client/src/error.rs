@@ -77,10 +77,13 @@ impl From<ClientError> for Fault {
                 .hint("Try again in a minute; raise the stage's throttling limit if it happens often."),
             ClientError::Unexpected { endpoint, status, .. } => {
                 let code = if status == 404 { Code::RouteNotFound } else { Code::ApiUnavailable };
-                Fault::new(code, message).on(format!("endpoint {endpoint}")).hint(
+                let hint = if status >= 500 {
+                    "Try again; see the log of the function api where it happens again."
+                } else {
                     "Check that the endpoint is the URL in the stack's output ApiUrl, with its stage, \
-                     and that command and stack are of the same version.",
-                )
+                     and that command and stack are of the same version."
+                };
+                Fault::new(code, message).on(format!("endpoint {endpoint}")).hint(hint)
             }
         }
     }

@@ -27,7 +27,9 @@ pub(super) async fn run(client: &Client, command: JobCommand, console: &Console)
         JobCommand::Cancel { job } => {
             let job = client.cancel(job).await?;
             console.result(&job, |job| render::job(job, super::now()))?;
-            console.note(&format!("\nIts functions are letting go: permafrost job watch {}", job.id));
+            if !job.status.has_ended() {
+                console.note(&format!("\nIts functions are letting go: permafrost job watch {}", job.id));
+            }
             Ok(())
         }
     }
