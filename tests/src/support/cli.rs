@@ -53,12 +53,24 @@ impl Cli {
     /// # Panics
     /// The program cannot be run.
     pub async fn run<S: AsRef<str>>(&self, arguments: &[S]) -> Outcome {
+        self.run_with_output("json", arguments).await
+    }
+
+    /// Runs `permafrost <arguments>` to its end, as a person does who reads its tables.
+    ///
+    /// # Panics
+    /// The program cannot be run.
+    pub async fn run_for_people<S: AsRef<str>>(&self, arguments: &[S]) -> Outcome {
+        self.run_with_output("table", arguments).await
+    }
+
+    async fn run_with_output<S: AsRef<str>>(&self, output: &str, arguments: &[S]) -> Outcome {
         let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
         let program = &Stack::get().command_line;
         // Nothing of the caller's: neither a profile nor a config file nor other keys.
-        let output = tokio::process::Command::new(program)
+        let done = tokio::process::Command::new(program)
             .args(&arguments)
-            .args(["--output", "json"])
+            .args(["--output", output])
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", "/nonexistent")
@@ -74,9 +86,9 @@ impl Cli {
             .unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
         Outcome {
             command: arguments.join(" "),
-            exit_code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("the command writes UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("the command writes UTF-8"),
+            exit_code: done.status.code(),
+            stdout: String::from_utf8(done.stdout).expect("the command writes UTF-8"),
+            stderr: String::from_utf8(done.stderr).expect("the command writes UTF-8"),
         }
     }
 

@@ -53,7 +53,11 @@ impl Protection {
         self
     }
 
-    fn arguments(&self) -> Vec<String> {
+    /// The command's arguments.
+    ///
+    /// # Panics
+    /// The CA's path is not UTF-8.
+    pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["instance".into(), "protect".into(), "--name".into(), self.name.clone()];
         arguments.extend(["--host".into(), self.host.clone(), "--port".into(), self.port.to_string()]);
         arguments.extend(["--database".into(), self.database.clone()]);
