@@ -11,6 +11,8 @@
 //! | [`contents`] | what a database holds: schema text, rows, sequences |
 //! | [`point`] | a recovery point's objects as they lie in the store |
 //! | [`proxy`] | a wire to the server that can be cut |
+//! | [`tls_front`] | TLS before the server, with an authority of its own |
+//! | [`iam_gate`] | logging in there by IAM token |
 //!
 //! Everything here panics where it cannot do its work: a test whose arrangement fails has failed.
 
@@ -18,10 +20,12 @@ pub mod aws;
 pub mod cli;
 pub mod contents;
 pub mod database;
+pub mod iam_gate;
 pub mod jobs;
 pub mod point;
 pub mod proxy;
 pub mod stack;
+pub mod tls_front;
 
 pub use aws::Aws;
 pub use cli::Cli;

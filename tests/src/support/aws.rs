@@ -82,7 +82,8 @@ impl Aws {
         self.config.credentials_provider().expect("credentials were given")
     }
 
-    fn with(credentials: Credentials) -> Self {
+    /// Whoever has these credentials.
+    pub fn with(credentials: Credentials) -> Self {
         let stack = Stack::get();
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))

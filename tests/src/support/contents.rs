@@ -115,31 +115,34 @@ async fn schema_of(database: &str) -> Vec<String> {
 
 async fn relations_of(connection: &mut Connection) -> BTreeMap<String, Rows> {
     let mut found = BTreeMap::new();
-    for relation in user_relations(connection, "'r', 'm'").await {
-        let (schema, name) = names(&relation);
-        let quoted = qualified(schema, name);
-        let rows = if relation.get(2) == Some("f") {
-            Rows::Unpopulated
-        } else {
-            // The alias must be no column's name, or it would be the column that is hashed.
-            let statement = format!(
-                "SELECT count(*), coalesce(sum(hashtextextended(\"the whole row\"::text, 0)::numeric), 0) \
-                 % 18446744073709551616 FROM ONLY {quoted} AS \"the whole row\""
-            );
-            let row = one(connection, &statement).await;
-            let count = row.parse(0).expect("a count is a number");
-            Rows::Hashed { count, hash: row.get(1).unwrap_or_default().to_owned() }
+    for relation in user_relations(connection, "'r', 'm', 'p'").await {
+        let quoted = qualified(relation.get(0).unwrap_or_default(), relation.get(1).unwrap_or_default());
+        let rows = match relation.get(2) {
+            Some("unpopulated") => Rows::Unpopulated,
+            Some("elsewhere") => continue,
+            Some("with children") => hash(connection, &quoted).await,
+            _ => hash(connection, &format!("ONLY {quoted}")).await,
         };
         found.insert(quoted, rows);
     }
     found
 }
 
+async fn hash(connection: &mut Connection, rows: &str) -> Rows {
+    // The alias must be no column's name, or it would be the column that is hashed.
+    let statement = format!(
+        "SELECT count(*), coalesce(sum(hashtextextended(\"the whole row\"::text, 0)::numeric), 0) \
+         % 18446744073709551616 FROM {rows} AS \"the whole row\""
+    );
+    let row = one(connection, &statement).await;
+    let count = row.parse(0).expect("a count is a number");
+    Rows::Hashed { count, hash: row.get(1).unwrap_or_default().to_owned() }
+}
+
 async fn sequences_of(connection: &mut Connection) -> BTreeMap<String, Position> {
     let mut found = BTreeMap::new();
     for sequence in user_relations(connection, "'S'").await {
-        let (schema, name) = names(&sequence);
-        let quoted = qualified(schema, name);
+        let quoted = qualified(sequence.get(0).unwrap_or_default(), sequence.get(1).unwrap_or_default());
         let row = one(connection, &format!("SELECT last_value, is_called FROM {quoted}")).await;
         let text = |index| row.get(index).expect("a sequence has a position").to_owned();
         found.insert(quoted, Position { last_value: text(0), is_called: text(1) });
@@ -147,10 +150,21 @@ async fn sequences_of(connection: &mut Connection) -> BTreeMap<String, Position>
     found
 }
 
+/// Schema, name, and where the rows are: `unpopulated`, `elsewhere`, `with children`, or in the relation `itself`.
+///
+/// Hashed by an enum, a row lies in another partition after a restore, as the hash is that of the value's oid: such
+/// tables are taken as a whole.
 async fn user_relations(connection: &mut Connection, kinds: &str) -> Vec<Row> {
+    const BY_ENUM: &str = "EXISTS (SELECT FROM pg_partitioned_table p \
+         JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs) \
+         JOIN pg_type t ON t.oid = a.atttypid WHERE p.partstrat = 'h' AND t.typtype = 'e' AND p.partrelid =";
     let query = format!(
-        "SELECT n.nspname, c.relname, c.relispopulated FROM pg_class c \
-         JOIN pg_namespace n ON n.oid = c.relnamespace \
+        "SELECT n.nspname, c.relname, CASE \
+         WHEN NOT c.relispopulated THEN 'unpopulated' \
+         WHEN c.relkind = 'p' THEN CASE WHEN {BY_ENUM} c.oid) THEN 'with children' ELSE 'elsewhere' END \
+         WHEN c.relispartition AND {BY_ENUM} (SELECT inhparent FROM pg_inherits WHERE inhrelid = c.oid)) \
+         THEN 'elsewhere' ELSE 'itself' END \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ({kinds}) AND c.relpersistence <> 't' \
          AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
     );
@@ -160,10 +174,6 @@ async fn user_relations(connection: &mut Connection, kinds: &str) -> Vec<Row> {
 async fn one(connection: &mut Connection, query: &str) -> Row {
     let rows = connection.query(query, &[]).await.unwrap_or_else(|error| panic!("{error}: {query}"));
     rows.into_iter().next().unwrap_or_else(|| panic!("no row: {query}"))
-}
-
-fn names(row: &Row) -> (&str, &str) {
-    (row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default())
 }
 
 /// The first lines that differ, with the line before them, which names the object.
