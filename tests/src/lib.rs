@@ -1,5 +1,6 @@
 //! Tests of the deployed stack, and the check that holds its parts against each other.
 
 pub mod faults;
+pub mod signed;
 pub mod static_check;
 pub mod support;
