@@ -62,7 +62,6 @@ async fn what_only_a_superuser_may_create_comes_back_too() {
 /// A person with the AWS command line, `zstd` and `pg_restore`, and no Permafrost, can restore a recovery point: the
 /// commands of `docs/format.md`, run as they stand there.
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "whoever reads the test's output should know what was not tested")]
 async fn a_person_without_permafrost_restores_by_hand() {
     if !has_zstd() {
         eprintln!("not tested: there is no `zstd` here; install the package zstd");

@@ -48,6 +48,11 @@ impl Cli {
         Self { keys, endpoint: Stack::get().api_url.clone() }
     }
 
+    /// Whose keys these are.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Runs `permafrost <arguments> --output json` to its end.
     ///
     /// # Panics

@@ -1,8 +1,9 @@
-//! A wire to the server that can be cut: a TCP proxy that ends a connection after it has passed on so many bytes.
+//! A wire to the server that can be cut, or made slow: a TCP proxy that counts what the server sends.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +27,8 @@ struct Wire {
     cut_after_bytes: AtomicU64,
     /// How many were cut.
     cuts_made: AtomicUsize,
+    /// How fast each connection is, in bytes a second from the server; 0: as fast as it can be.
+    bytes_per_s: AtomicU64,
 }
 
 /// How many connections are cut.
@@ -65,9 +68,15 @@ impl Proxy {
         self.wire.cuts_left.store(left, Ordering::SeqCst);
     }
 
-    /// From now on passes everything on.
+    /// From now on no connection brings more than `bytes_per_s` from the server.
+    pub fn slow_down(&self, bytes_per_s: u64) {
+        self.wire.bytes_per_s.store(bytes_per_s, Ordering::SeqCst);
+    }
+
+    /// From now on passes everything on, as fast as it can.
     pub fn heal(&self) {
         self.wire.cuts_left.store(0, Ordering::SeqCst);
+        self.wire.bytes_per_s.store(0, Ordering::SeqCst);
     }
 
     /// How many connections were cut.
@@ -83,6 +92,12 @@ impl Drop for Proxy {
 }
 
 impl Wire {
+    /// How long so many bytes take on a slow wire.
+    fn pause(&self, bytes: usize) -> Option<Duration> {
+        let bytes_per_s = self.bytes_per_s.load(Ordering::SeqCst);
+        (bytes as u64 * 1_000_000).checked_div(bytes_per_s).map(Duration::from_micros)
+    }
+
     /// Whether a connection that has carried so many bytes is to be cut; takes the cut.
     fn is_cut(&self, carried: u64) -> bool {
         if carried <= self.cut_after_bytes.load(Ordering::SeqCst) {
@@ -124,6 +139,9 @@ async fn carry(mut client: TcpStream, wire: Arc<Wire>) {
             read = server.read(&mut down) => match read {
                 Ok(bytes) if bytes > 0 => {
                     carried += bytes as u64;
+                    if let Some(pause) = wire.pause(bytes) {
+                        tokio::time::sleep(pause).await;
+                    }
                     if wire.is_cut(carried) || client.write_all(&down[..bytes]).await.is_err() {
                         return;
                     }

@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -36,6 +37,7 @@ pub struct Authority {
 #[derive(Debug)]
 pub struct TlsFront {
     port: u16,
+    connections: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
@@ -102,18 +104,25 @@ impl TlsFront {
         self.port
     }
 
+    /// How many clients have completed the handshake.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     async fn serve(authority: &Authority, gate: Option<Arc<IamGate>>) -> Self {
         // By name, as clients find it: whether that is 127.0.0.1 or ::1 is the machine's affair.
         let listener = TcpListener::bind((HOST, 0)).await.expect("a port is free");
         let port = listener.local_addr().expect("a listener has an address").port();
         let acceptor = TlsAcceptor::from(Arc::new(authority.server_config()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // A client that is refused or goes away ends its own connection and nothing else.
-                tokio::spawn(attend(client, acceptor.clone(), gate.clone(), port));
+                tokio::spawn(attend(client, acceptor.clone(), gate.clone(), port, Arc::clone(&counted)));
             }
         });
-        Self { port, accepting }
+        Self { port, connections, accepting }
     }
 }
 
@@ -129,6 +138,7 @@ async fn attend(
     acceptor: TlsAcceptor,
     gate: Option<Arc<IamGate>>,
     port: u16,
+    connections: Arc<AtomicUsize>,
 ) -> std::io::Result<()> {
     let mut request = [0; 8];
     client.read_exact(&mut request).await?;
@@ -138,6 +148,7 @@ async fn attend(
     }
     client.write_all(b"S").await?;
     let mut client = acceptor.accept(client).await?;
+    connections.fetch_add(1, Ordering::SeqCst);
     let postgres = &Stack::get().postgres;
     let mut server = TcpStream::connect((postgres.host.as_str(), postgres.port)).await?;
     if let Some(gate) = gate
