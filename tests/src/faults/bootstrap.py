@@ -256,13 +256,13 @@ class AwsProxy(Proxy):
         if rule is None:
             self.answer(*self.forward(body))
             return
-        note(rule)
         if rule["request"]["when"] == "after":
             self.forward(body)
         how = rule["request"]["how"]
         if how == "kill":
             RUN.kill(rule)
-        elif how == "unavailable":
+        note(rule)
+        if how == "unavailable":
             self.send_response_only(503, "Service Unavailable")
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -84,7 +84,7 @@ async fn a_store_that_takes_no_segment_fails_the_backup() {
 /// Every answer of the store is lost, so the manifest is there and nobody knows: no point becomes visible.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_never_answers_the_manifest_fails_the_backup() {
-    let rule = Rule::fail("commit-recovery-point", "s3:HeadObject", "", When::AfterEffect, How::Disconnect);
+    let rule = put("commit-recovery-point", "manifest.json", When::AfterEffect, How::Disconnect);
     fails(rule, Code::StoreUnavailable).await;
 }
 

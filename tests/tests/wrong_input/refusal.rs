@@ -73,9 +73,19 @@ pub(crate) fn remedies(job: &Job) -> Vec<String> {
     let statements = remedies.flat_map(|remedy| {
         let starts = ["GRANT ", "ALTER ROLE ", "CREATE ROLE "];
         let found = starts.iter().flat_map(|start| remedy.match_indices(start).map(|(at, _)| at));
-        found.filter_map(|at| Some(remedy[at..].split_once(';')?.0.to_owned())).collect::<Vec<_>>()
+        found.filter_map(|at| first_statement(&remedy[at..])).collect::<Vec<_>>()
     });
     statements.filter(|statement| !statement.contains("pg_read_all_data")).collect()
+}
+
+/// The text up to the semicolon that ends a statement: one that stands in no quoted name.
+fn first_statement(text: &str) -> Option<String> {
+    let mut quoted = false;
+    let end = text.char_indices().find(|(_, character)| {
+        quoted ^= *character == '"';
+        *character == ';' && !quoted
+    });
+    end.map(|(at, _)| text[..at].to_owned())
 }
 
 /// Does what the job says, as the superuser would, and protects again.

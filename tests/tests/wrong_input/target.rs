@@ -115,10 +115,10 @@ async fn an_owner_that_the_target_lacks() {
     let database = Database::create("wrong-owner").await;
     let owner = database.role("owner").await;
     let (quoted, restorer) = (ident(&owner), ident(&database.restore.user));
+    // Both: who owns a table needs the right to create it there.
+    let create = "CREATE SCHEMA app; CREATE TABLE app.t (id integer); INSERT INTO app.t VALUES (1)";
     database
-        .run(&format!(
-            "CREATE TABLE t (id integer); INSERT INTO t VALUES (1); ALTER TABLE t OWNER TO {quoted}"
-        ))
+        .run(&format!("{create}; ALTER SCHEMA app OWNER TO {quoted}; ALTER TABLE app.t OWNER TO {quoted}"))
         .await;
     let cli = Cli::operator();
     cli.protect(&database.protection()).await;
