@@ -113,7 +113,7 @@ def back_up(permafrost: CommandLine) -> None:
 
 
 def show_objects(permafrost: CommandLine, running: dict) -> None:
-    """List what the latest recovery point consists of in the backup store, with the locks."""
+    """List what the latest recovery point consists of in the backup store."""
     heading("What lies in the backup store")
     point = permafrost.ask("recovery-point", "show", INSTANCE, "latest")
     s3 = emulator.client("s3")
@@ -125,9 +125,7 @@ def show_objects(permafrost: CommandLine, running: dict) -> None:
         raise Problem(f"s3://{bucket}/{prefix} is empty", "The recovery point has no objects: report this as a bug.")
     say(f"s3://{bucket}/{prefix}")
     for item in objects:
-        lock = s3.get_object_retention(Bucket=bucket, Key=item["Key"])["Retention"]
-        until = f"{lock['RetainUntilDate']:%Y-%m-%d}"
-        say(f"{item['Size']:>12,}  locked until {until} ({lock['Mode'].lower()})  {item['Key'].removeprefix(prefix)}")
+        say(f"{item['Size']:>12,}  {item['Key'].removeprefix(prefix)}")
     say(f"{sum(item['Size'] for item in objects):>12,}  bytes in {len(objects)} objects")
 
 

@@ -71,9 +71,16 @@ impl Restore<'_> {
         self.programs.for_major(restore_major(connection, &self.manifest.source))
     }
 
-    /// The tables to load, cut into tasks: the same on every call.
+    /// The tables to load, cut into tasks: the same on every call. Within a task they are in the order in which
+    /// they lie in the store.
     pub fn data_tasks(&self) -> Vec<Vec<&TableData>> {
-        group(self.manifest.tables.iter().collect(), |table| table.raw_bytes, TASK_BYTES)
+        let mut tasks = group(self.manifest.tables.iter().collect(), |table| table.raw_bytes, TASK_BYTES);
+        for tables in &mut tasks {
+            tables.sort_by_key(|table| {
+                table.frames.first().map(|frame| (frame.location.segment, frame.location.offset))
+            });
+        }
+        tasks
     }
 }
 

@@ -55,6 +55,14 @@ pub enum VaultError {
         /// What it is.
         found: String,
     },
+    /// A frame's bytes are not those that were written.
+    #[error("the frame at byte {offset} of {key} differs from its checksum")]
+    Frame {
+        /// The segment's key.
+        key: String,
+        /// The frame's first byte.
+        offset: u64,
+    },
     /// The object has another size than it should.
     #[error("object {key} has {found} bytes, expected {expected}")]
     Size {
@@ -131,9 +139,10 @@ impl From<VaultError> for Fault {
             | VaultError::AccessDenied { .. } => Code::ContainerNotAccessible,
             VaultError::Missing { .. } => Code::ObjectMissing,
             VaultError::Unavailable { .. } => Code::StoreUnavailable,
-            VaultError::Checksum { .. } | VaultError::Size { .. } | VaultError::Document { .. } => {
-                Code::ChecksumMismatch
-            }
+            VaultError::Checksum { .. }
+            | VaultError::Frame { .. }
+            | VaultError::Size { .. }
+            | VaultError::Document { .. } => Code::ChecksumMismatch,
             VaultError::Format { .. } => Code::FormatNotSupported,
         };
         let (VaultError::AlreadyExists { key }
@@ -142,6 +151,7 @@ impl From<VaultError> for Fault {
         | VaultError::Unavailable { key, .. }
         | VaultError::Refused { key, .. }
         | VaultError::Checksum { key, .. }
+        | VaultError::Frame { key, .. }
         | VaultError::Size { key, .. }
         | VaultError::Document { key, .. }
         | VaultError::Format { key, .. }) = &error;

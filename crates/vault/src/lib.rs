@@ -11,6 +11,7 @@ pub mod layout;
 pub mod manifest;
 pub mod plan;
 pub mod segment;
+pub mod segment_reader;
 pub mod store;
 pub mod task_result;
 
@@ -23,5 +24,6 @@ pub use layout::PointLayout;
 pub use manifest::Manifest;
 pub use plan::DumpPlan;
 pub use segment::{FrameLocation, SegmentWriter};
+pub use segment_reader::SegmentReader;
 pub use store::{ObjectRef, Store};
 pub use task_result::TaskResult;

@@ -7,8 +7,8 @@
 use permafrost_domain::job::Progress;
 use permafrost_domain::{Code, Fault};
 use permafrost_pgarchive::{DumpId, Entry};
-use permafrost_vault::Blake3;
 use permafrost_vault::task_result::{Frame, TableData};
+use permafrost_vault::{Blake3, SegmentReader};
 
 use super::{Restore, archive_of, marker_table, markers, restore_fault};
 use crate::error::EngineError;
@@ -35,7 +35,8 @@ pub async fn load(
     })?;
     let mut connection = restore.login_to_new().connect().await?;
     session::settle(&mut connection).await?;
-    let mut loader = Loader { restore, connection, done: Progress::default() };
+    let reader = SegmentReader::new(restore.store, restore.layout, restore.manifest);
+    let mut loader = Loader { restore, reader, connection, done: Progress::default() };
     for table in tables {
         loader.load_table(table, watch).await?;
         loader.done.tables_done += 1;
@@ -61,6 +62,7 @@ pub(super) fn entry_of<'t>(restore: &'t Restore<'_>, table: &TableData) -> Resul
 
 struct Loader<'a> {
     restore: &'a Restore<'a>,
+    reader: SegmentReader<'a>,
     connection: Connection,
     done: Progress,
 }
@@ -120,8 +122,8 @@ impl Loader<'_> {
         let mut copy =
             self.connection.copy_in(&format!("{copy} ({encoding}{freeze})")).await.map_err(failed())?;
         for frame in &table.frames {
-            let rows = read_frame(self.restore, object, frame).await?;
-            copy.send(&rows).await.map_err(failed())?;
+            let stored = self.reader.frame(frame).await?;
+            copy.send(&rows_of(&stored, frame, object)?).await.map_err(failed())?;
             self.done.rows_done += frame.rows;
             self.done.bytes_done += frame.raw_length;
             watch(self.done).await?;
@@ -130,23 +132,16 @@ impl Loader<'_> {
     }
 }
 
-/// The rows of a frame, checked before and after decompressing.
-async fn read_frame(restore: &Restore<'_>, object: &str, frame: &Frame) -> Result<Vec<u8>, EngineError> {
-    let place = frame.location;
-    let damaged = || EngineError::Damaged {
-        what: format!("the frame at {}+{} of {object}", place.segment, place.offset),
-    };
-    let segment = restore.manifest.segments.get(place.segment as usize).ok_or_else(damaged)?;
-    let stored = restore.store.get_range(&restore.layout, segment, place.offset, place.length).await?;
-    if Blake3::of(&stored) != frame.checksum {
-        return Err(damaged());
-    }
+/// The rows of a frame, checked.
+fn rows_of(stored: &[u8], frame: &Frame, object: &str) -> Result<Vec<u8>, EngineError> {
+    let damaged = || EngineError::Damaged { what: format!("a frame of {object}") };
     let raw_length = usize::try_from(frame.raw_length).map_err(|_| damaged())?;
-    let rows = zstd::bulk::decompress(&stored, raw_length).map_err(|_| damaged())?;
-    if rows.len() != raw_length || Blake3::of(&rows) != frame.raw_checksum {
-        return Err(damaged());
+    let rows = zstd::bulk::decompress(stored, raw_length).map_err(|_| damaged())?;
+    if rows.len() == raw_length && Blake3::of(&rows) == frame.raw_checksum {
+        Ok(rows)
+    } else {
+        Err(damaged())
     }
-    Ok(rows)
 }
 
 /// Runs the post-data section: indexes, constraints, triggers, rules, policies, materialised views.
