@@ -5,6 +5,15 @@ SET search_path = app;
 CREATE TABLE ledger (id int PRIMARY KEY, amount numeric NOT NULL);
 INSERT INTO ledger SELECT i, i * 1.5 FROM generate_series(1, 100) AS i;
 
+-- Writes down what is dropped: nothing that a restore does on its way may show here.
+CREATE TABLE dropped (what text);
+CREATE FUNCTION write_down() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO app.dropped SELECT object_identity FROM pg_event_trigger_dropped_objects();
+END
+$$;
+CREATE EVENT TRIGGER write_drops_down ON sql_drop EXECUTE FUNCTION write_down();
+
 -- Were it there while the rest is restored, it would refuse what comes after it.
 CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -25,4 +34,5 @@ CREATE INDEX ledger_backwards ON ledger (id backwards);
 CREATE FUNCTION in_c(int, int) RETURNS int LANGUAGE internal IMMUTABLE AS 'btint4cmp';
 CREATE FOREIGN DATA WRAPPER nowhere;
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere;
+-- A tag of its own: the trigger above does not speak of foreign tables.
 CREATE FOREIGN TABLE far_away (id int) SERVER elsewhere;

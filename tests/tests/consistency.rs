@@ -216,11 +216,8 @@ async fn assert_restores_equal(cli: &Cli, database: &Database) {
 }
 
 fn assert_failed(job: &Job, code: Code) {
-    assert_eq!(
-        (job.status, job.fault.as_ref().map(|fault| fault.code)),
-        (JobStatus::Failed, Some(code)),
-        "{job:#?}"
-    );
+    let found = job.fault.as_ref().map(|fault| fault.code);
+    assert_eq!((job.status, found), (JobStatus::Failed, Some(code)), "{:#?}", job.fault);
     assert!(job.ended_at.is_some(), "{job:#?}");
 }
 

@@ -81,7 +81,15 @@ async fn the_iam_gate_refuses_what_is_not_quite_a_token() {
     let user = &database.backup.user;
     let options = ConnectOptions { port: front.port(), ..options(user, tls, &database.name) };
     let region = &Stack::get().region;
-    let root = Aws::root().credentials().provide_credentials().await.expect("root has credentials");
+    let role = Aws::function_role("RunDumpTask").await;
+    let role = role.credentials().provide_credentials().await.expect("a session has credentials");
+    let forged = aws_credential_types::Credentials::new(
+        role.access_key_id(),
+        "not the secret",
+        role.session_token().map(str::to_owned),
+        None,
+        "test",
+    );
     let nobody =
         aws_credential_types::Credentials::new("ASIANOBODYATALL00000", "x", Some("y".into()), None, "test");
     let (host, port, now) = (tls_front::HOST, front.port(), SystemTime::now());
@@ -90,7 +98,7 @@ async fn the_iam_gate_refuses_what_is_not_quite_a_token() {
         iam_token::auth_token(credentials, region, host, port, user, at).expect("a token can be made")
     };
 
-    let good = token(&root, region, host, port, user, now);
+    let good = token(&role, region, host, port, user, now);
     let options_with = |password| ConnectOptions { password: Some(password), ..options.clone() };
     let mut connection = Connection::connect(&options_with(good)).await.expect("a good token is let in");
     let rows = connection.query("SELECT current_user", &[]).await.expect("the session works");
@@ -99,12 +107,13 @@ async fn the_iam_gate_refuses_what_is_not_quite_a_token() {
 
     for (reason, bad) in [
         ("no token", Password::new(database.backup.password.clone())),
-        ("the token's server", token(&root, region, "127.0.0.1", port, user, now)),
-        ("the token's server", token(&root, region, host, 5432, user, now)),
-        ("the token's user", token(&root, region, host, port, "postgres", now)),
-        ("the token is 1", token(&root, region, host, port, user, long_ago)),
-        ("the scope", token(&root, "us-east-1", host, port, user, now)),
-        ("does not know the key", token(&nobody, region, host, port, user, now)),
+        ("the token's server", token(&role, region, "127.0.0.1", port, user, now)),
+        ("the token's server", token(&role, region, host, 5432, user, now)),
+        ("the token's user", token(&role, region, host, port, "postgres", now)),
+        ("the token is 1", token(&role, region, host, port, user, long_ago)),
+        ("the scope", token(&role, "us-east-1", host, port, user, now)),
+        ("the signature is not taken", token(&forged, region, host, port, user, now)),
+        ("the signature is not taken", token(&nobody, region, host, port, user, now)),
     ] {
         match Connection::connect(&options_with(bad)).await {
             Err(ConnectError::AuthenticationFailed(error)) => {
@@ -114,7 +123,7 @@ async fn the_iam_gate_refuses_what_is_not_quite_a_token() {
         }
     }
     let refused = gate.decisions().iter().filter(|decision| matches!(decision, Decision::Refused(_))).count();
-    assert_eq!((gate.decisions().len(), refused), (8, 7));
+    assert_eq!((gate.decisions().len(), refused), (9, 8));
 }
 
 /// A database goes when its test ends, with its roles and its restored copies.

@@ -1,14 +1,14 @@
 //! Logging in by IAM token, as RDS does it: the server asks for the password in clear text, and what comes must be a
 //! presigned `rds-db:connect` request for this very host, port and user, by somebody whom AWS knows.
 //!
-//! What the gate cannot check is the signature itself: the emulator tells nobody the secret of a function's session.
-//! That tokens equal those of the AWS command line is a test of the engine's.
+//! Only the emulator knows the secrets of the functions' sessions, so it is asked to check the signature: it is sent
+//! the very request that the token is. Nobody may `connect` there; what it refuses the request for tells whether it
+//! took the signature, and whose it was.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
 
-use aws_credential_types::Credentials;
 use fallible_iterator::FallibleIterator;
 use jiff::Timestamp;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::database::Account;
-use super::{Aws, Stack, tls_front};
+use super::{Stack, tls_front};
 
 /// No message of a login is longer.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
@@ -133,10 +133,11 @@ impl IamGate {
         if !(-5..=valid_s).contains(&age_s) || !(1..=900).contains(&valid_s) {
             return Err(format!("the token is {age_s} s old and valid for {valid_s} s"));
         }
-        let (key, scope) = field("X-Amz-Credential")?.split_once('/').ok_or("the credential has no scope")?;
+        let credential = field("X-Amz-Credential")?;
+        let (_, scope) = credential.split_once('/').ok_or("the credential has no scope")?;
         let region = &Stack::get().region;
         expect("the scope", scope, &format!("{}/{region}/rds-db/aws4_request", &date[..8]))?;
-        who_is(key, fields.get("X-Amz-Security-Token").cloned()).await
+        signer_of(query, place).await
     }
 
     /// Sends the client's startup message to the server, and answers it with the account's own password.
@@ -167,14 +168,25 @@ impl IamGate {
     }
 }
 
-/// The ARN of whoever has this key, by the emulator, which goes by the key alone.
-async fn who_is(key: &str, session_token: Option<String>) -> Result<String, String> {
-    let whoever = Credentials::new(key, "not known here", session_token, None, "permafrost-tests");
-    let identity = Aws::with(whoever).sts().get_caller_identity().send().await;
-    identity
-        .map_err(|error| format!("AWS does not know the key {key}: {error:?}"))?
-        .arn
-        .ok_or_else(|| format!("the key {key} is nobody's"))
+/// The ARN of whoever signed the request `query` to this host, by the emulator.
+async fn signer_of(query: &str, host: &str) -> Result<String, String> {
+    let answer =
+        ask_emulator(query, host).await.map_err(|error| format!("the emulator cannot be asked: {error}"))?;
+    let user =
+        answer.split_once("User: ").and_then(|(_, rest)| rest.split_once(" is not authorized to perform"));
+    match user {
+        Some((arn, _)) => Ok(arn.to_owned()),
+        None => Err(format!("the signature is not taken: {}", answer.lines().last().unwrap_or_default())),
+    }
+}
+
+async fn ask_emulator(query: &str, host: &str) -> io::Result<String> {
+    let mut emulator = TcpStream::connect(Stack::get().endpoint.trim_start_matches("http://")).await?;
+    let request = format!("GET /?{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    emulator.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    emulator.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 async fn expect_tag(client: &mut (impl AsyncRead + Unpin), tag: u8) -> io::Result<()> {

@@ -172,6 +172,7 @@ impl Cli {
 /// # Panics
 /// It did not.
 pub fn completed(job: Job) -> Job {
-    assert_eq!(job.status, JobStatus::Completed, "{job:#?}");
+    let Job { id, operation, status, fault, warnings, .. } = &job;
+    assert_eq!(*status, JobStatus::Completed, "{operation} {id}: {fault:#?} {warnings:?}");
     job
 }
