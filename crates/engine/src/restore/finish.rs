@@ -46,9 +46,7 @@ pub async fn finish(restore: &Restore<'_>) -> Result<(), EngineError> {
             compare_rows(restore, &mut new, table, &done).await?;
         }
         new.execute("ANALYZE").await.map_err(EngineError::query("analyse the new database"))?;
-        new.execute(&format!("DROP SCHEMA {} CASCADE", sql::ident(&marker_schema(restore.job))))
-            .await
-            .map_err(EngineError::query("drop the markers"))?;
+        drop_markers(restore, &mut new).await?;
     }
     new.close().await;
     rename(&mut server, &temporary, restore).await
@@ -105,6 +103,23 @@ async fn compare_rows(
             || entry.namespace.as_ref().is_none_or(|ns| *ns != *table.schema)
     });
     if found == table.rows || of_extension { Ok(()) } else { Err(differs(&found.to_string())) }
+}
+
+/// Drops the markers, unseen by the database's own event triggers, which are there by now and may refuse it, or
+/// write it down where the backup has nothing. Who may not switch them off could not have restored any either.
+async fn drop_markers(restore: &Restore<'_>, connection: &mut Connection) -> Result<(), EngineError> {
+    let failed = || EngineError::query("drop the markers");
+    let off = if connection.server_version().num() >= 170_000 {
+        "SET event_triggers = off"
+    } else {
+        "SET session_replication_role = replica"
+    };
+    match connection.execute(off).await {
+        Err(error) if error.sqlstate() != Some("42501") => return Err(failed()(error)),
+        _ => {}
+    }
+    let schema = sql::ident(&marker_schema(restore.job));
+    connection.execute(&format!("DROP SCHEMA {schema} CASCADE")).await.map_err(failed())
 }
 
 async fn rename(server: &mut Connection, temporary: &str, restore: &Restore<'_>) -> Result<(), EngineError> {
