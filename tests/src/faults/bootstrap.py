@@ -8,7 +8,7 @@ Packed as `bootstrap` beside the deployed binary, `bootstrap.real`, which is sta
 - of AWS itself: a rule fails a request before it is sent or after it took effect, or kills the binary there.
 
 `faults.json` beside it says `function` (its name without the vault's prefix) and `rules` (a directory). Rules are
-JSON files there, read at every event; each names the function and texts that the event must hold (a job's id first), so
+JSON files there, read at every event and request; each names the function and texts that the event must hold (a job's id first), so
 that other jobs pass unharmed. Each time a rule is carried out, it leaves a file `<rule>.marks/<n>.fired`: whoever made
 the rule counts them; they hold the event. Standard library only.
 """
@@ -56,8 +56,8 @@ class Claims:
     def applies(self) -> bool:
         """Whether the rule applies this time; if so, it has left its mark."""
         number = self.next()
-        first, times = self.rule["skip"], self.rule["times"]
-        fires = number >= first and (times is None or number < first + times)
+        times = self.rule["times"]
+        fires = times is None or number < times
         if fires:
             mark = self.directory / f"{number}.partial"
             mark.write_text(RUN.event)
@@ -70,7 +70,6 @@ class Run:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
-        self.rules: list[dict] = []
         self.event = ""
         self.generation = 0
 
@@ -89,11 +88,19 @@ class Run:
         )
 
     def begin(self, event: bytes) -> None:
-        """A new event: find its rules."""
+        """A new event."""
         # Compact, however Lambda wrote it.
         self.event = json.dumps(json.loads(event), separators=(",", ":")) if event else ""
         self.generation += 1
-        self.rules = [rule for rule in rules() if all(part in self.event for part in rule["match"])]
+
+    def end(self) -> None:
+        """The event was answered."""
+        self.event = ""
+        self.generation += 1
+
+    def rules(self) -> list[dict]:
+        """The rules about the event, as they are now."""
+        return [rule for rule in rules() if all(part in self.event for part in rule["match"])]
 
     def kill(self, rule: dict) -> None:
         """End the binary with its children as the kernel would, and this process with it."""
@@ -194,7 +201,7 @@ class RuntimeProxy(Proxy):
         """The next event."""
         response, event = self.forward(b"")
         RUN.begin(event)
-        for rule in RUN.rules:
+        for rule in RUN.rules():
             kill = rule.get("kill")
             if kill == "before" and Claims(rule).applies():
                 RUN.kill(rule)
@@ -209,11 +216,10 @@ class RuntimeProxy(Proxy):
         """An answer, or an error."""
         body = self.body()
         if ANSWER.search(urlsplit(self.path).path):
-            for rule in RUN.rules:
+            for rule in RUN.rules():
                 if rule.get("kill") == "after" and Claims(rule).applies():
                     RUN.kill(rule)
-        RUN.generation += 1
-        RUN.rules = []
+        RUN.end()
         self.answer(*self.forward(body))
 
     @staticmethod
@@ -241,7 +247,7 @@ class AwsProxy(Proxy):
 
     def rule(self) -> dict | None:
         """The rule that fails this request, if one does."""
-        for rule in RUN.rules:
+        for rule in RUN.rules():
             wanted = rule.get("request")
             if wanted is None or wanted["operation"] != self.operation():
                 continue

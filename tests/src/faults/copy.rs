@@ -43,6 +43,9 @@ const FUNCTIONS: [&str; 12] = [
 const MACHINES: [&str; 2] = ["backup", "restore"];
 /// The word between the vault's name and a function's or state machine's in the copy.
 const COPY: &str = "faulty";
+/// How long the copy's holder holds at most. On AWS a backup that fails tells its holder at once; on the emulator a
+/// parallel state waits for both of its branches, and hence for the holder's end.
+pub const HOLDER_LIFETIME: Duration = Duration::from_secs(40);
 /// After how long the copy's backup gives a holder up that was killed. AWS reports the function's end at once, the
 /// emulator never; the deployed state machine waits for `HolderTimeoutSeconds`, longer than a test may. More than a
 /// holder's lease (30 s), which is how the backup itself finds out.
@@ -123,7 +126,10 @@ async fn copy_function(lambda: &aws_sdk_lambda::Client, function: &str, rules: &
     }
     let code = original.code.and_then(|code| code.location).expect("a function's code has an address");
     let package = wrap(&fetch(&code).await, &settings);
-    let environment = configuration.environment.and_then(|environment| environment.variables);
+    let mut variables = configuration.environment.and_then(|environment| environment.variables);
+    if let Some(lifetime) = variables.iter_mut().find_map(|all| all.get_mut("HOLDER_LIFETIME_SECONDS")) {
+        *lifetime = HOLDER_LIFETIME.as_secs().to_string();
+    }
     let log_group = configuration.logging_config.and_then(|logging| logging.log_group);
     lambda
         .create_function()
@@ -136,7 +142,7 @@ async fn copy_function(lambda: &aws_sdk_lambda::Client, function: &str, rules: &
         .set_timeout(configuration.timeout)
         .set_memory_size(configuration.memory_size)
         .set_architectures(configuration.architectures)
-        .environment(Environment::builder().set_variables(environment).build())
+        .environment(Environment::builder().set_variables(variables).build())
         .logging_config(LoggingConfig::builder().set_log_group(log_group).build())
         .send()
         .await
@@ -164,7 +170,7 @@ async fn fetch(url: &str) -> Vec<u8> {
 fn description(original: &FunctionConfiguration, settings: &Value) -> String {
     let code = original.code_sha256().unwrap_or_default();
     let revision = original.revision_id().unwrap_or_default();
-    let wrapper = hex::encode(sha2::Sha256::digest(format!("{BOOTSTRAP}{settings}")));
+    let wrapper = hex::encode(sha2::Sha256::digest(format!("{BOOTSTRAP}{settings}{HOLDER_LIFETIME:?}")));
     format!("Behind injected faults: {code} {revision} {}", &wrapper[..16])
 }
 

@@ -44,7 +44,6 @@ pub enum How {
 pub struct Rule {
     function: &'static str,
     what: Value,
-    skip: u32,
     times: Option<u32>,
     of: Option<String>,
 }
@@ -57,7 +56,7 @@ impl Rule {
             Kill::During(time) => json!({"during": {"after_ms": time.as_millis()}}),
             Kill::After => json!("after"),
         };
-        Self { function, what: json!({"kill": kill}), skip: 0, times: None, of: None }
+        Self { function, what: json!({"kill": kill}), times: None, of: None }
     }
 
     /// Fails the requests of `function` that are `operation` (`s3:PutObject`, `dynamodb:TransactWriteItems`) and
@@ -79,25 +78,18 @@ impl Rule {
             How::Kill => "kill",
         };
         let request = json!({"operation": operation, "path": path.into(), "when": when, "how": how});
-        Self { function, what: json!({"request": request}), skip: 0, times: None, of: None }
+        Self { function, what: json!({"request": request}), times: None, of: None }
     }
 
     /// Lets `function` wait before it sees an event.
     pub fn delay(function: &'static str, time: Duration) -> Self {
-        Self { function, what: json!({"delay_ms": time.as_millis()}), skip: 0, times: None, of: None }
+        Self { function, what: json!({"delay_ms": time.as_millis()}), times: None, of: None }
     }
 
     /// The same rule, carried out at most `times` times.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
-        self
-    }
-
-    /// The same rule, which lets the first `skip` chances pass.
-    #[must_use]
-    pub fn after_skipping(mut self, skip: u32) -> Self {
-        self.skip = skip;
         self
     }
 
@@ -114,7 +106,7 @@ impl Rule {
         let marks = directory.join(format!("{id}.marks"));
         let file = directory.join(format!("{id}.json"));
         let mut rule = json!({
-            "id": id, "function": self.function, "skip": self.skip, "times": self.times,
+            "id": id, "function": self.function, "times": self.times,
             "match": [job.to_string()],
         });
         let fields = rule.as_object_mut().expect("it is an object");

@@ -75,12 +75,6 @@ async fn a_task_whose_answer_is_always_lost_fails_the_backup() {
     fails_for_good("run-dump-task", Kill::After).await;
 }
 
-/// Nobody tells the holder to let go: it does when the backup is given up.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_release_that_always_dies_fails_the_backup() {
-    fails_for_good("release-snapshot", Kill::Before).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_always_dies_fails_the_backup() {
     fails_for_good("commit-recovery-point", Kill::Before).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use permafrost_domain::Code;
-use permafrost_tests::faults::{How, Kill, Rule, When};
+use permafrost_tests::faults::{HOLDER_LIFETIME, How, Kill, Rule, When};
 
 use super::arranged::Arranged;
 
@@ -56,6 +56,30 @@ async fn a_backup_whose_holder_is_silent_at_the_end_never_commits() {
     let job = arranged.stack.ended(&job).await;
     killed.assert_fired_times(1);
     arranged.assert_failed_backup(&job, Code::SnapshotLost).await;
+}
+
+/// A backup that takes longer than a holder holds fails with `SnapshotExpired`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_outlives_its_holder_never_commits() {
+    let arranged = Arranged::new("crash-expired").await;
+    let (job, [waiting]) =
+        arranged.backup([Rule::delay("release-snapshot", HOLDER_LIFETIME + Duration::from_secs(2)).times(1)]);
+    let job = arranged.stack.run(&job).await;
+    waiting.assert_fired_times(1);
+    arranged.assert_failed_backup(&job, Code::SnapshotExpired).await;
+}
+
+/// Nobody tells the holder to let go, since `release-snapshot` always dies. On AWS the backup is given up then, and
+/// the holder learns it; the emulator waits for the holder's end, whose fault is the job's there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_that_is_never_told_lets_go_by_itself() {
+    let arranged = Arranged::new("crash-release").await;
+    let (job, [killed]) = arranged.backup([Rule::kill("release-snapshot", Kill::Before)]);
+    let job = arranged.stack.run(&job).await;
+    assert!(killed.fired() >= 3);
+    let code = job.fault.as_ref().expect("a failed job has a fault").code;
+    assert!([Code::FunctionFailed, Code::SnapshotExpired].contains(&code), "{job:#?}");
+    arranged.assert_failed_backup(&job, code).await;
 }
 
 /// Kills the holder when it is about to renew its lease, which it does twice a second.
