@@ -45,7 +45,10 @@ async fn no_password_is_ever_written_or_shown() {
         (haystacks::catalog().await, vec![&database.name, &point]),
         (haystacks::stores(since).await, vec![&database.name, &marker, "CREATE ROLE"]),
         (haystacks::logs(since).await, vec!["\"message\"", "holding"]),
-        (haystacks::executions(&jobs).await, vec!["HoldSnapshot", "task_token", "RunDumpTask"]),
+        (
+            haystacks::executions(&jobs).await,
+            vec!["waitForTaskToken", "FinishRestore", "RunDumpTasks", "RunRestoreTasks", "\"task\""],
+        ),
         (haystacks::function_environments().await, vec!["TABLE_NAME"]),
         (
             haystacks::command_line(&cli, &database.name, &jobs).await,
