@@ -282,8 +282,8 @@ INSERT INTO "Table" VALUES (1);
 INSERT INTO "table" VALUES (2), (3);
 CREATE TABLE "象 🐘 with spaces, commas; and -- dashes" (id int, "{}" int);
 INSERT INTO "象 🐘 with spaces, commas; and -- dashes" VALUES (1, 2);
-CREATE TABLE "sixty-three bytes are the longest name that PostgreSQL can hold." (id serial);
-INSERT INTO "sixty-three bytes are the longest name that PostgreSQL can hold." DEFAULT VALUES;
+CREATE TABLE "sixty-three bytes are the longest name that PostgreSQL can hold" (id serial);
+INSERT INTO "sixty-three bytes are the longest name that PostgreSQL can hold" DEFAULT VALUES;
 CREATE TABLE "dollar$1 %s \n" ("$1" int, "%" int);
 INSERT INTO "dollar$1 %s \n" VALUES (1, 2);
 
