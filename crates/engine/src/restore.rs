@@ -168,9 +168,11 @@ pub(crate) fn restore_fault(error: EngineError) -> EngineError {
     if stderr.contains("server closed the connection") || stderr.contains("terminating connection") {
         return Fault::new(Code::ServerConnectionClosed, format!("pg_restore: {stderr}")).into();
     }
-    let entry = stderr.lines().find_map(|line| line.split_once("from TOC entry ")).map(|(_, entry)| entry);
-    // `3401; 2606 16422 FK CONSTRAINT orders orders_customer_fkey owner`: the numbers say nothing to people.
-    let object = entry.map(|entry| entry.splitn(4, ' ').last().unwrap_or(entry).to_owned());
+    // With --exit-on-error it names no entry of the archive, but the statement.
+    let object = stderr
+        .lines()
+        .find_map(|line| line.split_once("Command was: "))
+        .map(|(_, statement)| statement.trim().trim_end_matches([';', '(']).trim().to_owned());
     let reason =
         stderr.lines().find_map(|line| line.split_once("ERROR:")).map_or(stderr.as_str(), |(_, r)| r);
     let fault = Fault::new(Code::RestoreFailed, format!("pg_restore: {}", reason.trim()));
@@ -186,14 +188,13 @@ mod tests {
 
     #[test]
     fn a_failure_of_pg_restore_names_its_object() {
-        let stderr = "pg_restore: while PROCESSING TOC:\n\
-            pg_restore: from TOC entry 3401; 2606 16422 FK CONSTRAINT orders orders_fkey shop\n\
-            pg_restore: error: could not execute query: ERROR:  relation \"app.x\" does not exist\n\
-            Command was: ALTER TABLE";
+        let stderr = "pg_restore: error: could not execute query: ERROR:  relation \"app.x\" does not exist\n\
+            LINE 1: ALTER TABLE ONLY app.x\n\
+            Command was: ALTER TABLE ONLY app.x\n    ADD CONSTRAINT x_pkey PRIMARY KEY (id);";
         let error = EngineError::Program { program: "pg_restore", status: "1".into(), stderr: stderr.into() };
         let fault = Fault::from(restore_fault(error));
         assert_eq!(fault.code, Code::RestoreFailed);
-        assert_eq!(fault.object.as_deref(), Some("FK CONSTRAINT orders orders_fkey shop"));
+        assert_eq!(fault.object.as_deref(), Some("ALTER TABLE ONLY app.x"));
         assert_eq!(fault.message, "pg_restore: relation \"app.x\" does not exist");
     }
 }

@@ -1,6 +1,6 @@
 //! Readiness of a restore's target, run before every restore.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::data_source::DatabaseName;
@@ -48,7 +48,7 @@ pub async fn check(
         name_is_free(&mut connection, wanted.name).await?,
     ];
     checks.push(extensions(&mut connection, wanted.toc).await?);
-    checks.push(owners(&mut connection, wanted.toc).await?);
+    checks.push(owners(&mut connection, user, wanted.toc).await?);
     checks.push(tablespaces(&mut connection, wanted.toc).await?);
     connection.close().await;
     Ok(Readiness { checks })
@@ -138,7 +138,11 @@ async fn extensions(connection: &mut Connection, toc: &TableOfContents) -> Resul
     })
 }
 
-async fn owners(connection: &mut Connection, toc: &TableOfContents) -> Result<Check, EngineError> {
+async fn owners(
+    connection: &mut Connection,
+    user: &str,
+    toc: &TableOfContents,
+) -> Result<Check, EngineError> {
     let wanted: BTreeSet<String> = toc
         .entries
         .iter()
@@ -146,20 +150,42 @@ async fn owners(connection: &mut Connection, toc: &TableOfContents) -> Result<Ch
         .map(|owner| owner.to_string_lossy().into_owned())
         .filter(|owner| !owner.is_empty())
         .collect();
-    let present: BTreeSet<String> =
-        one_column(connection, "SELECT rolname FROM pg_catalog.pg_roles", &[], "list the roles")
-            .await?
-            .into_iter()
-            .collect();
-    let missing: Vec<String> = wanted.difference(&present).cloned().collect();
-    Ok(if missing.is_empty() {
-        Check::success("roles", format!("all {} owners exist", wanted.len()))
-    } else {
+    let failed = || EngineError::query("list the roles");
+    // From 16 on, being a member and being allowed to act as the role are two things.
+    let may = if connection.server_version().major() >= 16 { "SET" } else { "MEMBER" };
+    let query = format!("SELECT rolname, pg_catalog.pg_has_role(oid, '{may}') FROM pg_catalog.pg_roles");
+    let mut present: BTreeMap<String, bool> = BTreeMap::new();
+    for row in connection.query(&query, &[]).await.map_err(failed())? {
+        present.insert(row.get(0).unwrap_or_default().to_owned(), row.parse(1).map_err(failed())?);
+    }
+    let (mut missing, mut foreign) = (Vec::new(), Vec::new());
+    for role in &wanted {
+        match present.get(role) {
+            None => missing.push(role.clone()),
+            Some(false) => foreign.push(role.clone()),
+            Some(true) => {}
+        }
+    }
+    let objects = |roles: &[String]| roles.iter().map(|role| format!("role {role}")).collect();
+    Ok(if !missing.is_empty() {
         let create: Vec<String> =
             missing.iter().map(|role| format!("CREATE ROLE {} NOLOGIN;", sql::ident(role))).collect();
         let message = format!("the target server lacks the roles {}", missing.join(", "));
         let fault = Fault::new(Code::RoleNotFound, message).hint(format!("Run {}", create.join(" ")));
-        Check::failed("roles", fault).on_objects(missing.iter().map(|role| format!("role {role}")).collect())
+        Check::failed("roles", fault).on_objects(objects(&missing))
+    } else if !foreign.is_empty() {
+        let grant: Vec<String> = foreign
+            .iter()
+            .map(|role| format!("GRANT {} TO {};", sql::ident(role), sql::ident(user)))
+            .collect();
+        let message = format!(
+            "role \"{user}\" cannot give objects to their owners {}, of which it is no member",
+            foreign.join(", ")
+        );
+        let fault = Fault::new(Code::MissingDatabasePermissions, message);
+        Check::failed("roles", fault.hint(format!("Run {}", grant.join(" ")))).on_objects(objects(&foreign))
+    } else {
+        Check::success("roles", format!("all {} owners exist, and the role may act as them", wanted.len()))
     })
 }
 
