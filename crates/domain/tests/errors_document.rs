@@ -33,12 +33,13 @@ fn document() -> String {
             category.http_status(),
             category.exit_code()
         )
-        .unwrap();
+        .expect("a string takes whatever is written");
         for code in Code::ALL.iter().filter(|code| code.category() == category) {
             let summary = code.summary();
             let capital = summary[..1].to_uppercase() + &summary[1..];
             let retried = if code.retry() == Retry::Later { " *Retried.*" } else { "" };
-            write!(text, "\n### {code}\n\n{capital}.{retried}\n\n{}\n", code.remedy()).unwrap();
+            write!(text, "\n### {code}\n\n{capital}.{retried}\n\n{}\n", code.remedy())
+                .expect("a string takes whatever is written");
         }
     }
     text
