@@ -72,7 +72,10 @@ pub(crate) fn remedies(job: &Job) -> Vec<String> {
     let remedies = readiness.checks.iter().filter_map(|check| check.remedy.as_deref());
     let statements = remedies.flat_map(|remedy| {
         let starts = ["GRANT ", "ALTER ROLE ", "CREATE ROLE "];
-        let found = starts.iter().flat_map(|start| remedy.match_indices(start).map(|(at, _)| at));
+        let mut found: Vec<usize> =
+            starts.iter().flat_map(|start| remedy.match_indices(start)).map(|(at, _)| at).collect();
+        found.sort_unstable();
+        let found = found.into_iter();
         found.filter_map(|at| first_statement(&remedy[at..])).collect::<Vec<_>>()
     });
     statements.filter(|statement| !statement.contains("pg_read_all_data")).collect()

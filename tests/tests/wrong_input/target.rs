@@ -131,7 +131,9 @@ async fn an_owner_that_the_target_lacks() {
     let job = refused(&cli, &database, &to, &secret, &[], &lacks).await;
     assert!(!exists(&to).await);
     database.run(&remedies(&job).join("; ")).await;
-    // Giving something to a role needs membership in it.
-    database.run(&format!("GRANT {quoted} TO {restorer}")).await;
+    // The role is there again; giving it what it owned needs membership in it.
+    let foreign = Refusal::new(Code::MissingDatabasePermissions, format!("role {owner}"), "GRANT ");
+    let job = refused(&cli, &database, &to, &secret, &[], &foreign).await;
+    database.run(&remedies(&job).join("; ")).await;
     cli.restore(&database.name, &to, &secret).await;
 }
