@@ -124,11 +124,6 @@ def lifecycle_rule(rule: dict) -> dict:
     if "AbortIncompleteMultipartUpload" in rule:
         days = int(rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"])
         known["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": days}
-    if "NoncurrentVersionExpiration" in rule:
-        days = int(rule["NoncurrentVersionExpiration"]["NoncurrentDays"])
-        known["NoncurrentVersionExpiration"] = {"NoncurrentDays": days}
-    if rule.get("ExpiredObjectDeleteMarker"):
-        known["Expiration"] = {"ExpiredObjectDeleteMarker": True}
     return known
 
 
