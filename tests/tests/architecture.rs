@@ -24,8 +24,9 @@ fn root() -> PathBuf {
 }
 
 fn folders(below: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root().join(below)).unwrap();
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(root().join(below)).expect("the folder is there");
+    let mut folders: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("the folder can be read").path()).collect();
     folders.retain(|folder| folder.join("Cargo.toml").exists());
     folders.sort();
     folders
@@ -33,11 +34,11 @@ fn folders(below: &str) -> Vec<PathBuf> {
 
 /// The dependencies of ours in the section `[dependencies]` of a crate, without the prefix.
 fn dependencies_of_ours(folder: &Path) -> BTreeSet<String> {
-    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("every folder has one");
     let section =
         manifest.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or_default();
     let names = section.lines().filter_map(|line| line.strip_prefix("permafrost-"));
-    names.map(|rest| rest.split(['.', ' ', '=']).next().unwrap().to_owned()).collect()
+    names.map(|rest| rest.split(['.', ' ', '=']).next().unwrap_or(rest).to_owned()).collect()
 }
 
 /// domain <- catalog, vault, pgarchive <- engine <- functions; cli <- client <- domain. Nothing else.

@@ -103,6 +103,18 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// The message of an error and of its sources, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// A word that is no code of the registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an error code of Permafrost")]

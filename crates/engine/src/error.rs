@@ -1,5 +1,6 @@
 //! What can go wrong in the engine, and the fault that it becomes.
 
+use permafrost_domain::fault::chain;
 use permafrost_domain::{Code, Fault};
 use permafrost_pgarchive::ReadError;
 use permafrost_vault::VaultError;
@@ -165,18 +166,6 @@ impl From<EngineError> for Fault {
             EngineError::Fault(fault) => fault,
         }
     }
-}
-
-/// The message of an error and of its sources, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn connect_fault(source: &ConnectError, server: &str, user: &str, message: String) -> Fault {

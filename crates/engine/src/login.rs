@@ -9,9 +9,10 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use permafrost_domain::Code;
 use permafrost_domain::data_source::{DataSource, Login as LoginMethod, RoleName, Tls};
+use permafrost_domain::fault::chain;
 use serde::Deserialize;
 
-use crate::error::{EngineError, chain};
+use crate::error::EngineError;
 use crate::pg::{ConnectOptions, Connection, Password, TlsMode, iam_token};
 
 /// How long to wait for a server, from resolving its name to the end of the login.

@@ -18,21 +18,6 @@ const ATTEMPTS: u32 = 5;
 /// Tables in one LOCK statement.
 const LOCK_BATCH: usize = 500;
 
-/// Tables and partitioned tables whose rows a backup holds: everything outside of the system's schemas that
-/// does not belong to an extension, and the configuration tables of extensions.
-const TABLES: &str = r"
-    SELECT c.oid, n.nspname, c.relname
-      FROM pg_catalog.pg_class c
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
-       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-       AND NOT EXISTS (
-             SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-              WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-                AND d.refclassid = 'pg_catalog.pg_extension'::regclass
-                AND NOT c.oid = ANY (COALESCE(e.extconfig, '{}')))
-     ORDER BY c.oid";
-
 /// A table by its identity: a table that was dropped and created again is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct TableIdentity {
@@ -176,7 +161,13 @@ async fn lock<'a>(
 
 async fn list(connection: &mut Connection) -> Result<Vec<TableIdentity>, EngineError> {
     let failed = || EngineError::query("list the tables");
-    let rows = connection.query(TABLES, &[]).await.map_err(failed())?;
+    let query = format!(
+        "SELECT c.oid, n.nspname, c.relname \
+           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+          WHERE c.relkind IN ('r', 'p') AND {} ORDER BY c.oid",
+        sql::BACKED_UP
+    );
+    let rows = connection.query(&query, &[]).await.map_err(failed())?;
     rows.iter()
         .map(|row| {
             let (schema, name) = (row.get(1).unwrap_or_default(), row.get(2).unwrap_or_default());

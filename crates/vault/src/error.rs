@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use permafrost_domain::fault::chain;
 use permafrost_domain::{Code, Fault};
 
 use crate::checksum::Sha256;
@@ -117,18 +118,6 @@ impl VaultError {
             _ => Self::Unavailable { key, reason },
         }
     }
-}
-
-/// An error and its sources in one line, for failures below the service's own answers.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 impl From<VaultError> for Fault {

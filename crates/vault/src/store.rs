@@ -38,6 +38,14 @@ pub enum Written {
     Existing(ObjectRef, Bytes),
 }
 
+/// What a read brought.
+struct Fetched {
+    version: String,
+    body: Bytes,
+    /// Whether it is the range that was asked for, and not the whole object.
+    partial: bool,
+}
+
 /// One bucket and the key that encrypts it.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -158,16 +166,7 @@ impl Store {
         name: &str,
     ) -> Result<(ObjectRef, Bytes), VaultError> {
         let key = layout.key(name);
-        let answer = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(&key)
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk(&key, &error))?;
-        let version = answer.version_id.clone().unwrap_or_default();
-        let body = collect(&key, answer.body).await?;
+        let Fetched { version, body, .. } = self.fetch(&key, None, None).await?;
         let object =
             ObjectRef { key: name.to_owned(), version, bytes: body.len() as u64, sha256: Sha256::of(&body) };
         Ok((object, body))
@@ -179,16 +178,7 @@ impl Store {
     /// [`VaultError::Checksum`] where its bytes are not those that were written.
     pub async fn get(&self, layout: &PointLayout, object: &ObjectRef) -> Result<Bytes, VaultError> {
         let key = layout.key(&object.key);
-        let answer = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(&key)
-            .version_id(&object.version)
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk(&key, &error))?;
-        let body = collect(&key, answer.body).await?;
+        let Fetched { body, .. } = self.fetch(&key, Some(&object.version), None).await?;
         let found = Sha256::of(&body);
         if found == object.sha256 {
             Ok(body)
@@ -209,24 +199,30 @@ impl Store {
         length: u64,
     ) -> Result<Bytes, VaultError> {
         let key = layout.key(&object.key);
-        let answer = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(&key)
-            .version_id(&object.version)
-            .range(format!("bytes={offset}-{}", offset + length - 1))
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk(&key, &error))?;
+        let range = format!("bytes={offset}-{}", offset + length - 1);
+        let Fetched { body, partial, .. } = self.fetch(&key, Some(&object.version), Some(range)).await?;
         // HTTP lets a server ignore a range and send everything.
-        let first =
-            if answer.content_range.is_some() { 0 } else { usize::try_from(offset).unwrap_or(usize::MAX) };
-        let body = collect(&key, answer.body).await?;
+        let first = if partial { 0 } else { usize::try_from(offset).unwrap_or(usize::MAX) };
         let end = usize::try_from(length).ok().and_then(|length| first.checked_add(length));
         match end.filter(|end| *end <= body.len()) {
             Some(end) => Ok(body.slice(first..end)),
             None => Err(VaultError::Size { key, expected: offset + length, found: body.len() as u64 }),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        range: Option<String>,
+    ) -> Result<Fetched, VaultError> {
+        let request = self.client.get_object().bucket(&self.bucket).key(key);
+        let request = request.set_version_id(version.map(str::to_owned)).set_range(range);
+        let answer = request.send().await.map_err(|error| VaultError::from_sdk(key, &error))?;
+        let (version, partial) = (answer.version_id.unwrap_or_default(), answer.content_range.is_some());
+        match answer.body.collect().await {
+            Ok(body) => Ok(Fetched { version, body: body.into_bytes(), partial }),
+            Err(error) => Err(VaultError::Unavailable { key: key.to_owned(), reason: error.to_string() }),
         }
     }
 
@@ -255,13 +251,6 @@ impl Store {
             return Err(VaultError::Checksum { key, expected: object.sha256, found });
         }
         Ok(())
-    }
-}
-
-async fn collect(key: &str, body: aws_sdk_s3::primitives::ByteStream) -> Result<Bytes, VaultError> {
-    match body.collect().await {
-        Ok(bytes) => Ok(bytes.into_bytes()),
-        Err(error) => Err(VaultError::Unavailable { key: key.to_owned(), reason: error.to_string() }),
     }
 }
 

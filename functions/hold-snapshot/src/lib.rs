@@ -131,7 +131,7 @@ async fn report(tools: &Tools, token: &str, held: Result<(), Fault>) -> Result<(
     let sent = match held {
         Ok(()) => {
             let request = sfn.send_task_success().task_token(token).output("{\"outcome\":\"released\"}");
-            request.send().await.map(drop).map_err(|error| permafrost_engine::error::chain(&error))
+            request.send().await.map(drop).map_err(|error| permafrost_domain::fault::chain(&error))
         }
         Err(fault) => {
             let request = sfn
@@ -139,7 +139,7 @@ async fn report(tools: &Tools, token: &str, held: Result<(), Fault>) -> Result<(
                 .task_token(token)
                 .error(fault.code.as_str())
                 .cause(fault.to_error_message());
-            request.send().await.map(drop).map_err(|error| permafrost_engine::error::chain(&error))
+            request.send().await.map(drop).map_err(|error| permafrost_domain::fault::chain(&error))
         }
     };
     sent.map_err(|error| {

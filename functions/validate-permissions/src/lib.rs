@@ -78,7 +78,7 @@ async fn check_key(tools: &Tools) -> Check {
         Ok(_) => Check::success("vault-key", "the vault's key can be used"),
         Err(error) => {
             let message =
-                format!("the vault's key cannot be used: {}", permafrost_engine::error::chain(&error));
+                format!("the vault's key cannot be used: {}", permafrost_domain::fault::chain(&error));
             let fault = Fault::new(Code::KeyNotUsable, message).on(format!("key {}", tools.config.key_arn));
             Check::failed("vault-key", fault)
         }

@@ -14,7 +14,8 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 10..=18;
 /// Connections that a small backup opens: the holder, pg_dump, the planner, a worker.
 const CONNECTIONS: i64 = 4;
 
-/// Relations whose rows or values a backup reads, with whether the role may use their schema and read them.
+/// Relations whose rows or values a backup reads, with whether the role may use their schema and read them; its
+/// condition goes on with [`sql::BACKED_UP`].
 const RELATIONS: &str = r"
     SELECT n.nspname, c.relname, c.relkind,
            pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS usage,
@@ -23,14 +24,7 @@ const RELATIONS: &str = r"
            c.relkind <> 'S' AND pg_catalog.row_security_active(c.oid) AS hidden
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
-       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-       AND NOT EXISTS (
-             SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-              WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-                AND d.refclassid = 'pg_catalog.pg_extension'::regclass
-                AND NOT c.oid = ANY (COALESCE(e.extconfig, '{}')))
-     ORDER BY 1, 2";
+     WHERE c.relkind IN ('r', 'p', 'S') AND ";
 
 /// Checks whether `login` can back its database up. Checks that the login itself passes are in the result.
 ///
@@ -78,7 +72,8 @@ async fn privileges(
     checks: &mut Vec<Check>,
 ) -> Result<(), EngineError> {
     let failed = || EngineError::query("read the privileges of the role");
-    let rows = connection.query(RELATIONS, &[]).await.map_err(failed())?;
+    let query = format!("{RELATIONS}{} ORDER BY 1, 2", sql::BACKED_UP);
+    let rows = connection.query(&query, &[]).await.map_err(failed())?;
     let mut schemas: Vec<String> = Vec::new();
     let mut unreadable: Vec<(bool, String)> = Vec::new();
     let mut hidden: Vec<String> = Vec::new();
