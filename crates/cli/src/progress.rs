@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use permafrost_domain::job::{Job, Progress};
+use permafrost_domain::job::{Job, JobStatus, Progress};
 
 use crate::console::{Live, say};
 use crate::render::units::{bytes, count, span};
@@ -11,7 +11,7 @@ use crate::render::units::{bytes, count, span};
 /// How long a line stands for where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// The columns of the bar itself.
-const BAR_COLUMNS: usize = 24;
+const BAR_COLUMNS: usize = 16;
 
 /// Shows a job as it goes on.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Reporter {
 #[derive(Debug)]
 enum View {
     Bar(ProgressBar),
-    Lines { last: Option<Instant>, status: Option<permafrost_domain::job::JobStatus> },
+    Lines { last: Option<Instant>, status: Option<JobStatus> },
     Silent,
 }
 
@@ -84,7 +84,7 @@ impl Reporter {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let template = format!("{{spinner}} [{{bar:{BAR_COLUMNS}}}] {{msg}}");
+    let template = format!("{{spinner}} [{{bar:{BAR_COLUMNS}}}] {{wide_msg}}");
     if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style.progress_chars("=> "));
     }
@@ -101,7 +101,11 @@ fn rate(bytes_done: u64, took: Duration) -> Option<u64> {
 /// One line: what, bytes, rows, tables, rate, elapsed. What is not known is left out.
 fn describe(job: &Job, rate: Option<u64>, elapsed: Duration) -> String {
     let Progress { tables_done, tables_expected, rows_done, bytes_done, bytes_expected } = job.progress;
-    let mut parts = vec![format!("{} {}", job.operation, job.status)];
+    // That a job that moves is in progress need not be said; lines are short enough as they are.
+    let mut parts = vec![match job.status {
+        JobStatus::InProgress => job.operation.to_string(),
+        status => format!("{} {status}", job.operation),
+    }];
     match bytes_expected {
         Some(expected) if expected > 0 => {
             parts.push(format!("{} of about {}", bytes(bytes_done), bytes(expected)));
@@ -131,7 +135,7 @@ mod tests {
     fn a_line_tells_what_is_known() {
         let mut job = samples::backup_job();
         job.progress = Progress::default();
-        assert_eq!(describe(&job, None, Duration::from_secs(1)), "Backup InProgress, 1 s");
+        assert_eq!(describe(&job, None, Duration::from_secs(1)), "Backup, 1 s");
         job.progress = Progress {
             tables_done: 12,
             tables_expected: Some(30),
@@ -141,7 +145,7 @@ mod tests {
         };
         assert_eq!(
             describe(&job, Some(47_185_920), Duration::from_secs(72)),
-            "Backup InProgress, 124.0 MiB of about 300.0 MiB, 1,234,567 rows, 12/30 tables, 45.0 MiB/s, 1 min 12 s"
+            "Backup, 124.0 MiB of about 300.0 MiB, 1,234,567 rows, 12/30 tables, 45.0 MiB/s, 1 min 12 s"
         );
     }
 

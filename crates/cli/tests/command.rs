@@ -124,7 +124,7 @@ fn a_backup_is_waited_for_and_its_failure_is_the_exit_code() {
     let words =
         "error: cannot read a table [DatabaseUserLacksSelect]\nOBJECT: table app.ledger\nHINT: Grant it.\n";
     assert!(stderr(&output).ends_with(words), "{}", stderr(&output));
-    let begin = "job-01kb0000000000000000000000\nBackup InProgress";
+    let begin = "job-01kb0000000000000000000000\nBackup";
     assert!(stderr(&output).starts_with(begin), "{}", stderr(&output));
     assert!(asked.recv().unwrap().starts_with("POST /v1/instances/shop/backups HTTP/1.1"));
 
