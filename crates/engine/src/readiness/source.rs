@@ -1,5 +1,7 @@
 //! Readiness of a source, run when protection is configured and before every backup: privileges drift.
 
+use std::collections::BTreeSet;
+
 use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::{Code, Fault};
 
@@ -75,7 +77,7 @@ async fn privileges(
     let query = format!("{RELATIONS}{} ORDER BY 1, 2", sql::BACKED_UP);
     let rows = connection.query(&query, &[]).await.map_err(failed())?;
     let mut schemas: Vec<String> = Vec::new();
-    let mut unreadable: Vec<(bool, String)> = Vec::new();
+    let mut unreadable: Vec<Unreadable> = Vec::new();
     let mut hidden: Vec<String> = Vec::new();
     let mut tables = 0_u64;
     for row in &rows {
@@ -86,7 +88,7 @@ async fn privileges(
             schemas.push(schema.to_owned());
         }
         if !row.parse::<bool>(4).map_err(failed())? {
-            unreadable.push((is_sequence, name.clone()));
+            unreadable.push(Unreadable { is_sequence, schema: schema.to_owned(), name: name.clone() });
         }
         if row.parse::<bool>(5).map_err(failed())? {
             hidden.push(name);
@@ -124,30 +126,48 @@ async fn privileges(
     Ok(())
 }
 
-fn unreadable_check(user: &str, unreadable: &[(bool, String)]) -> Check {
+/// A table or sequence that the role cannot read.
+struct Unreadable {
+    is_sequence: bool,
+    schema: String,
+    /// With its schema, quoted where needed.
+    name: String,
+}
+
+fn unreadable_check(user: &str, unreadable: &[Unreadable]) -> Check {
     const SHOWN: usize = 5;
-    let role = sql::ident(user);
-    let shown: Vec<&str> = unreadable.iter().take(SHOWN).map(|(_, name)| name.as_str()).collect();
+    let shown: Vec<&str> = unreadable.iter().take(SHOWN).map(|relation| relation.name.as_str()).collect();
     let more = match unreadable.len() - shown.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let grants: Vec<String> = unreadable
-        .iter()
-        .take(SHOWN)
-        .map(|(sequence, name)| {
-            let kind = if *sequence { "SEQUENCE" } else { "TABLE" };
-            format!("GRANT SELECT ON {kind} {name} TO {role};")
-        })
-        .collect();
+    let role = sql::ident(user);
+    let grants: Vec<String> = if more.is_empty() {
+        unreadable.iter().map(|relation| grant_of_one(relation, &role)).collect()
+    } else {
+        // Too many to name: all of their schemas.
+        let schemas: BTreeSet<String> =
+            unreadable.iter().map(|relation| sql::ident(&relation.schema)).collect();
+        let schemas = schemas.into_iter().collect::<Vec<_>>().join(", ");
+        ["TABLES", "SEQUENCES"]
+            .map(|kind| format!("GRANT SELECT ON ALL {kind} IN SCHEMA {schemas} TO {role};"))
+            .into()
+    };
     let objects = unreadable
         .iter()
-        .map(|(sequence, name)| format!("{} {name}", if *sequence { "sequence" } else { "table" }))
+        .map(|relation| {
+            format!("{} {}", if relation.is_sequence { "sequence" } else { "table" }, relation.name)
+        })
         .collect();
     let message = format!("role \"{user}\" cannot read {}{more}", shown.join(", "));
     let hint =
         format!("Run {} or, from PostgreSQL 14 on, GRANT pg_read_all_data TO {role};", grants.join(" "));
     Check::failed("select", Fault::new(Code::DatabaseUserLacksSelect, message).hint(hint)).on_objects(objects)
+}
+
+fn grant_of_one(relation: &Unreadable, role: &str) -> String {
+    let kind = if relation.is_sequence { "SEQUENCE" } else { "TABLE" };
+    format!("GRANT SELECT ON {kind} {} TO {role};", relation.name)
 }
 
 /// `schema.name`, quoted only where needed to be read aloud: plain names stay plain.
@@ -229,5 +249,38 @@ async fn number(connection: &mut Connection, query: &str, doing: &str) -> Result
     match rows.first() {
         Some(row) => row.parse(0).map_err(EngineError::query(doing)),
         None => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreadable(count: usize) -> Vec<Unreadable> {
+        let relation = |n| Unreadable {
+            is_sequence: n % 2 == 1,
+            schema: format!("s{}", n % 3),
+            name: format!("s{}.t{n}", n % 3),
+        };
+        (0..count).map(relation).collect()
+    }
+
+    #[test]
+    fn few_unreadable_relations_are_granted_one_by_one() {
+        let remedy = unreadable_check("b", &unreadable(2)).remedy.unwrap();
+        let grants = "GRANT SELECT ON TABLE s0.t0 TO \"b\"; GRANT SELECT ON SEQUENCE s1.t1 TO \"b\";";
+        assert!(remedy.contains(grants), "{remedy}");
+    }
+
+    #[test]
+    fn many_unreadable_relations_are_granted_by_schema() {
+        let check = unreadable_check("b", &unreadable(7));
+        assert!(check.message.ends_with("s1.t4 and 2 more"), "{}", check.message);
+        let remedy = check.remedy.unwrap();
+        for kind in ["TABLES", "SEQUENCES"] {
+            let grant = format!("GRANT SELECT ON ALL {kind} IN SCHEMA \"s0\", \"s1\", \"s2\" TO \"b\";");
+            assert!(remedy.contains(&grant), "{remedy}");
+        }
+        assert_eq!(check.objects_total, 7);
     }
 }
