@@ -87,6 +87,7 @@ def run_tests(filtered: str, packages: list[str], tally: Tally, more: dict[str, 
 
 def run_and_count(command: list[str], tally: Tally, more: dict[str, str]) -> None:
     """Run a test runner, pass its lines on as they come, and add the figures of its summaries to the tally."""
+    summary = NEXTEST_SUMMARY if "nextest" in command else CARGO_SUMMARY
     colour = {"CARGO_TERM_COLOR": "always"} if sys.stdout.isatty() else {}
     with subprocess.Popen(
         command,
@@ -100,7 +101,7 @@ def run_and_count(command: list[str], tally: Tally, more: dict[str, str]) -> Non
         for line in runner.stdout or ():
             print(line, end="", flush=True)
             plain = ANSI.sub("", line)
-            if SUMMARY.match(plain):
+            if summary.match(plain):
                 tally.passed += figure("passed", plain)
                 tally.failed += figure("failed", plain) + figure("timed out", plain)
     if runner.returncode != 0:
@@ -125,8 +126,10 @@ def environment(**more: str) -> dict[str, str]:
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
-# "Summary [ 1.2s] 30 tests run: 29 passed, 1 failed" of nextest, "test result: ok. 3 passed; 0 failed" of Cargo.
-SUMMARY = re.compile(r"\s*(Summary \[|test result: )")
+# "Summary [ 1.2s] 30 tests run: 29 passed, 1 failed" of nextest, which also shows Cargo's lines of tests that failed.
+NEXTEST_SUMMARY = re.compile(r"\s*Summary \[")
+# "test result: ok. 3 passed; 0 failed" of Cargo.
+CARGO_SUMMARY = re.compile(r"test result: ")
 
 TEST_HINT = "The failing tests are named above; `cargo nextest run <name>` runs one. `make clean` empties the stack."
 TEMPLATE_HINT = "The lines above name the template, the line and the rule."

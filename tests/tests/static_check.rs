@@ -305,7 +305,7 @@ fn token_holders_may_answer() {
     let rule = access::token_holders_may_answer;
     sees(
         rule,
-        &Template("states:SendTaskHeartbeat, states:SendTaskSuccess]", "states:SendTaskHeartbeat]"),
+        &Template("states:SendTaskFailure, states:SendTaskSuccess]", "states:SendTaskFailure]"),
         "may not answer it",
     );
     sees(
