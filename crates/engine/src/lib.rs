@@ -23,6 +23,7 @@ pub mod restore;
 pub mod session;
 pub mod snapshot;
 pub mod sql;
+mod toc;
 
 pub use error::EngineError;
 pub use login::{Login, Logins};

@@ -21,6 +21,7 @@ use crate::login::Login;
 use crate::pg::{ConnectError, Connection};
 use crate::programs::{PgPrograms, PgProgramsOfMajor};
 use crate::sql;
+use crate::toc::directory_form;
 
 mod abandon;
 mod finish;
@@ -155,10 +156,7 @@ pub(crate) async fn markers(
 pub(crate) fn archive_of(toc: &TableOfContents) -> Result<TempDir, EngineError> {
     let spawn = |source| EngineError::Spawn { program: "pg_restore", source };
     let dir = tempfile::tempdir().map_err(spawn)?;
-    let mut bytes = Vec::new();
-    toc.write_directory(&mut bytes)
-        .map_err(|error| EngineError::TocContents { what: format!("what cannot be written: {error}") })?;
-    std::fs::write(dir.path().join("toc.dat"), bytes).map_err(spawn)?;
+    std::fs::write(dir.path().join("toc.dat"), directory_form(toc)?).map_err(spawn)?;
     Ok(dir)
 }
 

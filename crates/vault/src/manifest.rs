@@ -8,7 +8,6 @@ use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId};
 use serde::{Deserialize, Serialize};
 
 use crate::FORMAT;
-use crate::checksum::Blake3;
 use crate::plan::{DumpPlan, Part, Source};
 use crate::store::ObjectRef;
 use crate::task_result::{TableData, TaskResult};
@@ -198,8 +197,7 @@ fn check_tables(task: u32, parts: &[Part], tables: &[TableData]) -> Result<(), I
             table.name.clone(),
             table.frames.clone(),
         );
-        let expected = Blake3::of_frames(table.frames.iter().map(|frame| &frame.raw_checksum));
-        if again != *table || expected != table.checksum {
+        if again != *table {
             return Err(Incomplete::Sums { table: name });
         }
     }

@@ -2,7 +2,7 @@ use permafrost_domain::JobId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::checksum::Sha256;
+use crate::checksum::{Blake3, Sha256};
 use crate::plan::{Task, cut};
 use crate::segment::FrameLocation;
 use crate::task_result::Frame;

@@ -7,6 +7,7 @@ use permafrost_domain::{Code, Fault, InstanceId, JobId};
 use permafrost_engine::readiness::{source, target};
 use permafrost_function::Tools;
 use permafrost_function::point::OpenPoint;
+use permafrost_function::restore::no_order;
 use permafrost_function::step::Done;
 use serde::Deserialize;
 
@@ -57,9 +58,7 @@ async fn check_source(tools: &Tools, input: &Input) -> Result<Readiness, Fault> 
 
 async fn check_target(tools: &Tools, input: &Input) -> Result<Readiness, Fault> {
     let job = tools.catalog.job(input.job).await?;
-    let order = job.restore.ok_or_else(|| {
-        Fault::new(Code::CatalogRecordInvalid, "the job holds no restore order").on(job.id.to_string())
-    })?;
+    let order = job.restore.ok_or_else(|| no_order(job.id))?;
     let point = tools.catalog.point(input.instance, order.point).await?;
     let open = OpenPoint::open(tools, &point).await?;
     let toc = open.table_of_contents(tools).await?;

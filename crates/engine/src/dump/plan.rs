@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use permafrost_domain::data_source::DataSource;
 use permafrost_domain::{Code, Fault};
@@ -15,6 +14,7 @@ use crate::error::EngineError;
 use crate::login::Login;
 use crate::pg::Connection;
 use crate::programs::{PgPrograms, PgProgramsOfMajor, Rest};
+use crate::toc::directory_form;
 use crate::{session, snapshot};
 
 /// About how much data a task copies: a few minutes' worth, so that a function never runs out of time and a
@@ -76,12 +76,13 @@ pub async fn plan_dump(
     let programs = programs.for_major(connection.server_version().major())?;
 
     let taken = take_toc(&programs, login, snapshot.id).await?;
-    let (toc_ref, toc) = match store.put_or_get(layout, PointLayout::TOC, directory_form(&taken)?).await? {
-        Written::New(object) => (object, taken),
-        Written::Existing(object, body) => {
-            (object, TableOfContents::read(&mut body.as_ref()).map_err(EngineError::Toc)?)
-        }
-    };
+    let (toc_ref, toc) =
+        match store.put_or_get(layout, PointLayout::TOC, directory_form(&taken)?.into()).await? {
+            Written::New(object) => (object, taken),
+            Written::Existing(object, body) => {
+                (object, TableOfContents::read(&mut body.as_ref()).map_err(EngineError::Toc)?)
+            }
+        };
     let globals = take_globals(&programs, login).await?;
     let globals = match store.put_or_get(layout, PointLayout::GLOBALS, globals.into()).await? {
         Written::New(object) | Written::Existing(object, _) => object,
@@ -138,13 +139,6 @@ async fn take_globals(programs: &PgProgramsOfMajor, login: &Login) -> Result<Vec
         .args(["--globals-only", "--no-role-passwords", "--no-password"])
         .output()
         .await
-}
-
-fn directory_form(toc: &TableOfContents) -> Result<Bytes, EngineError> {
-    let mut bytes = Vec::new();
-    toc.write_directory(&mut bytes)
-        .map_err(|error| EngineError::TocContents { what: format!("what cannot be written: {error}") })?;
-    Ok(bytes.into())
 }
 
 /// A text of the table of contents as UTF-8.

@@ -12,7 +12,7 @@ use crate::error::EngineError;
 use crate::login::Login;
 use crate::pg::Connection;
 use crate::programs::PgPrograms;
-use crate::restore::{connect_to_server, restore_major};
+use crate::restore::{connect_to_server, database_exists, restore_major};
 use crate::sql;
 
 /// What is to be restored where.
@@ -82,7 +82,6 @@ async fn createdb(connection: &mut Connection, user: &str) -> Result<Check, Engi
     let may = one_column(
         connection,
         "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolcreatedb OR rolsuper)",
-        &[],
         "read the attributes of the role",
     )
     .await?;
@@ -97,17 +96,10 @@ async fn createdb(connection: &mut Connection, user: &str) -> Result<Check, Engi
 }
 
 async fn name_is_free(connection: &mut Connection, name: &DatabaseName) -> Result<Check, EngineError> {
-    let taken = one_column(
-        connection,
-        "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1",
-        &[Some(name.as_str())],
-        "look the new name up",
-    )
-    .await?;
-    Ok(if taken.is_empty() {
-        Check::success("database-name", format!("the name {name} is free"))
-    } else {
+    Ok(if database_exists(connection, name.as_str()).await? {
         Check::failed("database-name", name_in_use(name))
+    } else {
+        Check::success("database-name", format!("the name {name} is free"))
     })
 }
 
@@ -119,15 +111,11 @@ pub(crate) fn name_in_use(name: &DatabaseName) -> Fault {
 
 async fn extensions(connection: &mut Connection, toc: &TableOfContents) -> Result<Check, EngineError> {
     let wanted = tags_of(toc, "EXTENSION");
-    let available: BTreeSet<String> = one_column(
-        connection,
-        "SELECT name FROM pg_catalog.pg_available_extensions",
-        &[],
-        "list the extensions",
-    )
-    .await?
-    .into_iter()
-    .collect();
+    let available: BTreeSet<String> =
+        one_column(connection, "SELECT name FROM pg_catalog.pg_available_extensions", "list the extensions")
+            .await?
+            .into_iter()
+            .collect();
     let missing: Vec<String> = wanted.difference(&available).cloned().collect();
     Ok(if missing.is_empty() {
         Check::success("extensions", format!("all {} extensions are available", wanted.len()))
@@ -198,7 +186,7 @@ async fn tablespaces(connection: &mut Connection, toc: &TableOfContents) -> Resu
         .filter(|name| !name.is_empty())
         .collect();
     let present: BTreeSet<String> =
-        one_column(connection, "SELECT spcname FROM pg_catalog.pg_tablespace", &[], "list the tablespaces")
+        one_column(connection, "SELECT spcname FROM pg_catalog.pg_tablespace", "list the tablespaces")
             .await?
             .into_iter()
             .collect();
@@ -220,9 +208,8 @@ fn tags_of(toc: &TableOfContents, desc: &str) -> BTreeSet<String> {
 async fn one_column(
     connection: &mut Connection,
     query: &str,
-    params: &[Option<&str>],
     doing: &str,
 ) -> Result<Vec<String>, EngineError> {
-    let rows = connection.query(query, params).await.map_err(EngineError::query(doing))?;
+    let rows = connection.query(query, &[]).await.map_err(EngineError::query(doing))?;
     Ok(rows.iter().map(|row| row.get(0).unwrap_or_default().to_owned()).collect())
 }
