@@ -119,11 +119,11 @@ fn substitutions_are_defined_and_used() {
         &Machine("backup", "${PlanDumpFunctionArn}", "${DumpPlanFunctionArn}"),
         "${DumpPlanFunctionArn} is not defined",
     );
-    sees(rule, &Machine("backup", "${MaxConcurrency}", "8"), "the substitution MaxConcurrency is not used");
+    sees(rule, &Machine("backup", "${MaxConnections}", "8"), "the substitution MaxConnections is not used");
     sees(
         rule,
-        &Template("        MaxConcurrency: !Ref MaxConcurrency\n", ""),
-        "${MaxConcurrency} is not defined",
+        &Template("        MaxConnections: !Ref MaxConnections\n", ""),
+        "${MaxConnections} is not defined",
     );
 }
 

@@ -1,4 +1,8 @@
 //! The dump: its plan, and the copying of its tasks.
 
+mod frames;
+mod large_objects;
+mod parts;
 pub mod plan;
+mod ranges;
 pub mod task;

@@ -105,6 +105,15 @@ pub enum EngineError {
         /// How often the list was read.
         attempts: u32,
     },
+    /// The server's answer is not of the form that it must have.
+    #[error("the server's answer cannot be read: {what}")]
+    Answer {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Rows cannot be compressed, or a frame not be decompressed.
+    #[error("the compression failed")]
+    Compression(#[source] std::io::Error),
     /// What was read from the store is not what was written.
     #[error("{what} differs from its checksum")]
     Damaged {
@@ -159,6 +168,8 @@ impl From<EngineError> for Fault {
                 Fault::new(Code::DumpClientNotOnBoard, message)
             }
             EngineError::Vault(error) => error.into(),
+            EngineError::Answer { .. } => Fault::new(Code::StatementFailed, message),
+            EngineError::Compression(_) => Fault::new(Code::DumpFailed, message),
             EngineError::SnapshotLost { .. } => Fault::new(Code::SnapshotLost, message),
             EngineError::TablesKeepChanging { .. } => Fault::new(Code::LockNotAvailable, message),
             EngineError::Damaged { .. } => Fault::new(Code::ChecksumMismatch, message),

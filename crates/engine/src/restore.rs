@@ -1,7 +1,7 @@
 //! Restore as database: under a temporary name, renamed when complete.
 //!
-//! Order of effects: database under the temporary name, pre-data, table data (each table in a transaction with
-//! its marker), post-data (one transaction, with its marker), sequences and counts, markers away, rename. A step
+//! Order of effects: database under the temporary name, pre-data, data (in units, each a transaction with its
+//! marker), post-data (one transaction, with its marker), sequences and counts, markers away, rename. A step
 //! that is run again finds its marker and leaves alone what is done. What fails for good is dropped, and the
 //! wanted name was never taken.
 
@@ -11,8 +11,8 @@ use permafrost_domain::JobId;
 use permafrost_domain::data_source::DatabaseName;
 use permafrost_domain::{Code, Fault};
 use permafrost_pgarchive::TableOfContents;
-use permafrost_vault::plan::{Source, group};
-use permafrost_vault::task_result::TableData;
+use permafrost_vault::manifest::TaskObjects;
+use permafrost_vault::plan::Source;
 use permafrost_vault::{Manifest, PointLayout, Store};
 use tempfile::TempDir;
 
@@ -25,8 +25,10 @@ use crate::toc::directory_form;
 
 mod abandon;
 mod finish;
+mod large_objects;
 mod load;
 mod prepare;
+mod units;
 
 pub use abandon::abandon;
 pub use finish::finish;
@@ -35,6 +37,8 @@ pub use prepare::prepare;
 
 /// About how many bytes of rows a task loads.
 const TASK_BYTES: u64 = 1024 * 1024 * 1024;
+/// About the most tasks: a Map's items travel in a payload. Tasks of a larger database are larger.
+const MOST_TASKS: u64 = 1_500;
 
 /// One restore: what, from where, to where.
 #[derive(Debug)]
@@ -72,17 +76,27 @@ impl Restore<'_> {
         self.programs.for_major(restore_major(connection, &self.manifest.source))
     }
 
-    /// The tables to load, cut into tasks: the same on every call. Within a task they are in the order in which
-    /// they lie in the store.
-    pub fn data_tasks(&self) -> Vec<Vec<&TableData>> {
-        let mut tasks = group(self.manifest.tables.iter().collect(), |table| table.raw_bytes, TASK_BYTES);
-        for tables in &mut tasks {
-            tables.sort_by_key(|table| {
-                table.frames.first().map(|frame| (frame.location.segment, frame.location.offset))
-            });
-        }
-        tasks
+    /// What there is to load, cut into tasks: the same on every call.
+    pub fn data_tasks(&self) -> Vec<DataTask> {
+        let slice_bytes = TASK_BYTES.max(self.manifest.totals.raw_bytes / MOST_TASKS);
+        let slices_of = |task: &TaskObjects| task.raw_bytes.div_ceil(slice_bytes).max(1);
+        let of_task = |task: &TaskObjects| {
+            let number = task.task;
+            (0..slices_of(task)).map(move |slice| DataTask { task: number, slice, slice_bytes })
+        };
+        self.manifest.tasks.iter().flat_map(of_task).collect()
     }
+}
+
+/// A slice of what one task of the dump copied: what one run of one function loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataTask {
+    /// The task of the dump.
+    pub task: u32,
+    /// The slice, from 0.
+    pub slice: u64,
+    /// Bytes of rows in a slice.
+    pub slice_bytes: u64,
 }
 
 /// The name under which the database of a restore is built.

@@ -43,3 +43,15 @@ pub fn variable(name: &str) -> Result<String, Fault> {
             .on(format!("variable {name}"))
     })
 }
+
+/// A variable of one function's own that is a whole number.
+///
+/// # Errors
+/// `InvalidConfiguration` where it is missing, or no such number.
+pub fn number<T: std::str::FromStr>(name: &str) -> Result<T, Fault> {
+    let text = variable(name)?;
+    text.parse().map_err(|_| {
+        Fault::new(Code::InvalidConfiguration, format!("{name} is {text:?}, expected a whole number"))
+            .on(format!("variable {name}"))
+    })
+}

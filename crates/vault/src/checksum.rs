@@ -81,11 +81,11 @@ checksum! {
 }
 
 impl Blake3 {
-    /// The checksum of a table: BLAKE3 over the raw checksums of its frames, in order.
-    pub fn of_frames<'a>(frames: impl IntoIterator<Item = &'a Blake3>) -> Self {
+    /// BLAKE3 over other checksums, in order.
+    pub fn of_all<'a>(checksums: impl IntoIterator<Item = &'a Blake3>) -> Self {
         let mut hasher = blake3::Hasher::new();
-        for frame in frames {
-            hasher.update(&frame.0);
+        for checksum in checksums {
+            hasher.update(&checksum.0);
         }
         Self(*hasher.finalize().as_bytes())
     }
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(empty.parse(), Ok(Sha256::of(b"")));
         let empty = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
         assert_eq!(Blake3::of(b"").to_string(), empty);
-        assert_eq!(Blake3::of_frames([]), Blake3::of(b""));
+        assert_eq!(Blake3::of_all([]), Blake3::of(b""));
         assert!(empty.to_uppercase().parse::<Blake3>().is_err());
         assert!("00".parse::<Sha256>().is_err());
     }

@@ -33,22 +33,130 @@ pub struct Source {
     pub archive_version: String,
 }
 
-/// One table, or one part of a table, to copy.
+/// How frames are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// Zstandard, with content checksums.
+    Zstd,
+    /// gzip members.
+    Gzip,
+}
+
+/// A piece of work: rows of one table, or large objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
+    /// What is to be copied.
+    #[serde(flatten)]
+    pub data: PartData,
+    /// About how much that is, by its size on the server's disk.
+    pub estimated_bytes: u64,
+}
+
+/// What a part copies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartData {
+    /// A table, or a range of its rows.
+    Table(TablePart),
+    /// Large objects.
+    LargeObjects(OidRange),
+}
+
+/// A table, or a range of its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablePart {
     /// The number of its `TABLE DATA` entry in the table of contents.
     pub dump_id: i32,
+    /// Which of the table's parts this is, from 0.
+    pub part: u32,
+    /// How many parts the table was cut into.
+    pub parts: u32,
     /// The table's schema.
     pub schema: String,
     /// The table's name.
     pub name: String,
     /// The column list with its parentheses; empty for a table without columns.
     pub columns: String,
-    /// `WHERE …`, for a configuration table of an extension.
+    /// Which of its rows.
+    #[serde(default, skip_serializing_if = "Rows::is_all")]
+    pub rows: Rows,
+}
+
+/// Some of a table's rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rows {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of a configuration table of an extension that are the user's: `WHERE …`.
+    Condition(String),
+    /// The rows on some of the table's pages.
+    Pages(PageRange),
+    /// The rows whose key lies in a range.
+    Keys(KeyRange),
+}
+
+impl Rows {
+    fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+}
+
+/// Pages of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageRange {
+    /// The first page.
+    pub from: u32,
+    /// The page behind the last one; to the table's end where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub condition: Option<String>,
-    /// The table's size on the server's disk.
-    pub estimated_bytes: u64,
+    pub to: Option<u32>,
+    /// Pages that are read by one statement. Frames do not cross a multiple of it, so that they stay what they
+    /// were where a table has not changed.
+    pub step: u32,
+}
+
+/// A range of the first column of a table's primary key: half-open, open-ended where a bound is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRange {
+    /// The column, quoted.
+    pub column: String,
+    /// The column's type, quoted: bounds are cast to it.
+    pub of_type: String,
+    /// The smallest value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The value behind the largest one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// The large objects with these numbers; both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OidRange {
+    /// The smallest.
+    pub from: u32,
+    /// The largest.
+    pub to: u32,
+}
+
+impl Part {
+    /// The table, of a part that copies rows.
+    pub fn table(&self) -> Option<&TablePart> {
+        match &self.data {
+            PartData::Table(table) => Some(table),
+            PartData::LargeObjects(_) => None,
+        }
+    }
+
+    /// In the order of the plan: by entry and part, large objects last.
+    fn place(&self) -> (bool, i64, u32) {
+        match &self.data {
+            PartData::Table(table) => (false, table.dump_id.into(), table.part),
+            PartData::LargeObjects(range) => (true, range.from.into(), 0),
+        }
+    }
 }
 
 /// The parts that one run of one function copies.
@@ -73,6 +181,10 @@ pub struct DumpPlan {
     pub toc: ObjectRef,
     /// Roles, tablespaces, settings.
     pub globals: ObjectRef,
+    /// How frames are compressed.
+    pub compression: Compression,
+    /// The level of the compression.
+    pub level: i32,
     /// The tasks, numbered from 1 without gaps.
     pub tasks: Vec<Task>,
 }
@@ -80,7 +192,7 @@ pub struct DumpPlan {
 impl DumpPlan {
     /// The task of this number.
     pub fn task(&self, number: u32) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.task == number)
+        (number as usize).checked_sub(1).and_then(|index| self.tasks.get(index))
     }
 }
 
@@ -89,7 +201,7 @@ impl DumpPlan {
 /// Each part is in exactly one task; a part that is larger than the target makes a task of its own. The
 /// result depends on nothing but the arguments.
 pub fn cut(mut parts: Vec<Part>, target_bytes: u64) -> Vec<Task> {
-    parts.sort_by_key(|part| part.dump_id);
+    parts.sort_by_key(Part::place);
     let groups = group(parts, |part| part.estimated_bytes, target_bytes);
     (1..).zip(groups).map(|(task, parts)| Task { task, parts }).collect()
 }
@@ -123,8 +235,19 @@ mod tests {
     use super::*;
 
     fn part(dump_id: i32, estimated_bytes: u64) -> Part {
-        let (schema, name, columns) = ("public".to_owned(), format!("t{dump_id}"), "(a)".to_owned());
-        Part { dump_id, schema, name, columns, condition: None, estimated_bytes }
+        Part { data: PartData::Table(table(dump_id)), estimated_bytes }
+    }
+
+    fn table(dump_id: i32) -> TablePart {
+        TablePart {
+            dump_id,
+            part: 0,
+            parts: 1,
+            schema: "public".into(),
+            name: format!("t{dump_id}"),
+            columns: "(a)".into(),
+            rows: Rows::All,
+        }
     }
 
     proptest! {
@@ -133,7 +256,7 @@ mod tests {
             let parts: Vec<Part> = (1..).zip(sizes).map(|(id, size)| part(id, size)).collect();
             let tasks = cut(parts.clone(), target);
             let mut found: Vec<Part> = tasks.iter().flat_map(|task| task.parts.clone()).collect();
-            found.sort_by_key(|part| part.dump_id);
+            found.sort_by_key(Part::place);
             prop_assert_eq!(found, parts);
             for (index, task) in tasks.iter().enumerate() {
                 prop_assert_eq!(task.task as usize, index + 1);
@@ -146,9 +269,27 @@ mod tests {
     #[test]
     fn the_largest_goes_first_and_small_ones_share() {
         let tasks = cut(vec![part(1, 10_000), part(2, 5_000_000), part(3, 20_000)], 1_000_000);
-        let ids: Vec<Vec<i32>> =
-            tasks.iter().map(|task| task.parts.iter().map(|part| part.dump_id).collect()).collect();
+        let ids: Vec<Vec<i32>> = tasks
+            .iter()
+            .map(|task| task.parts.iter().map(|part| part.table().unwrap().dump_id).collect())
+            .collect();
         assert_eq!(ids, [vec![2], vec![3, 1]]);
         assert!(cut(Vec::new(), 1).is_empty());
+    }
+
+    #[test]
+    fn parts_are_written_as_documented() {
+        let mut part = part(7, 9);
+        let PartData::Table(table) = &mut part.data else { unreachable!() };
+        table.rows = Rows::Pages(PageRange { from: 1024, to: None, step: 1024 });
+        let json = serde_json::json!({
+            "table": {
+                "dump_id": 7, "part": 0, "parts": 1, "schema": "public", "name": "t7", "columns": "(a)",
+                "rows": {"pages": {"from": 1024, "step": 1024}},
+            },
+            "estimated_bytes": 9,
+        });
+        assert_eq!(serde_json::to_value(&part).unwrap(), json);
+        assert_eq!(serde_json::from_value::<Part>(json).unwrap(), part);
     }
 }

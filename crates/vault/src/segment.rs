@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
+use crate::checksum::Sha256;
 use crate::error::VaultError;
 use crate::layout::PointLayout;
 use crate::store::{ObjectRef, Store};
@@ -25,10 +26,19 @@ pub struct FrameLocation {
     pub length: u64,
 }
 
+/// Where segments go.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// Into the store.
+    Store(Store),
+    /// Nowhere: they are only counted and summed. This is how `make bench` tells what uploading costs.
+    Nowhere,
+}
+
 /// Writes the segments of one run of one task.
 #[derive(Debug)]
 pub struct SegmentWriter {
-    store: Store,
+    destination: Destination,
     layout: PointLayout,
     task: u32,
     attempt: String,
@@ -43,9 +53,15 @@ pub struct SegmentWriter {
 impl SegmentWriter {
     /// A writer for the run `attempt` of `task`, with segments of at most `segment_bytes` (a frame that is
     /// larger makes a segment of its own).
-    pub fn new(store: Store, layout: PointLayout, task: u32, attempt: String, segment_bytes: usize) -> Self {
+    pub fn new(
+        destination: Destination,
+        layout: PointLayout,
+        task: u32,
+        attempt: String,
+        segment_bytes: usize,
+    ) -> Self {
         Self {
-            store,
+            destination,
             layout,
             task,
             attempt,
@@ -57,13 +73,19 @@ impl SegmentWriter {
         }
     }
 
-    /// Appends a frame and tells where it is. Waits while two segments are full.
+    /// Appends a frame and tells where it is. Waits while two segments are full. A frame that fills a segment by
+    /// itself is taken out of `frame` and not copied: it may be as large as a row can be.
     ///
     /// # Errors
     /// Those of writing an earlier segment.
-    pub async fn append(&mut self, frame: &[u8]) -> Result<FrameLocation, VaultError> {
+    pub async fn append(&mut self, frame: &mut Vec<u8>) -> Result<FrameLocation, VaultError> {
         if !self.filling.is_empty() && self.filling.len() + frame.len() > self.segment_bytes {
             self.send().await?;
+        }
+        let length = frame.len() as u64;
+        if self.filling.is_empty() && frame.len() >= self.segment_bytes {
+            self.filling = std::mem::take(frame);
+            return Ok(FrameLocation { segment: self.number, offset: 0, length });
         }
         if self.filling.capacity() == 0 {
             // Small databases have small segments: room for a full one is taken only when a frame has filled
@@ -76,7 +98,7 @@ impl SegmentWriter {
         }
         let offset = self.filling.len() as u64;
         self.filling.extend_from_slice(frame);
-        Ok(FrameLocation { segment: self.number, offset, length: frame.len() as u64 })
+        Ok(FrameLocation { segment: self.number, offset, length })
     }
 
     /// Writes what is left and returns the segments, in order.
@@ -96,9 +118,19 @@ impl SegmentWriter {
         self.settle().await?;
         let body = Bytes::from(std::mem::take(&mut self.filling));
         let name = PointLayout::segment(self.task, &self.attempt, self.number);
-        let (store, layout) = (self.store.clone(), self.layout);
+        let (destination, layout) = (self.destination.clone(), self.layout);
         self.number += 1;
-        self.in_flight = Some(tokio::spawn(async move { store.put_new(&layout, &name, body).await }));
+        self.in_flight = Some(tokio::spawn(async move {
+            match destination {
+                Destination::Store(store) => store.put_new(&layout, &name, body).await,
+                Destination::Nowhere => Ok(ObjectRef {
+                    key: name,
+                    version: "none".to_owned(),
+                    bytes: body.len() as u64,
+                    sha256: Sha256::of(&body),
+                }),
+            }
+        }));
         Ok(())
     }
 

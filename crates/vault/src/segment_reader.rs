@@ -5,20 +5,19 @@ use bytes::Bytes;
 use crate::checksum::Blake3;
 use crate::error::VaultError;
 use crate::layout::PointLayout;
-use crate::manifest::Manifest;
-use crate::store::Store;
+use crate::store::{ObjectRef, Store};
 use crate::task_result::Frame;
 
 /// Bytes of a request: large enough that its latency costs little, small enough to be held in memory.
 const READ_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Reads the frames of a point. Fast where they are asked for in the order in which they lie in their segments:
+/// Reads the frames of a task. Fast where they are asked for in the order in which they lie in their segments:
 /// what follows a frame is read with it.
 #[derive(Debug)]
 pub struct SegmentReader<'a> {
     store: &'a Store,
     layout: PointLayout,
-    manifest: &'a Manifest,
+    segments: &'a [ObjectRef],
     run: Run,
 }
 
@@ -41,9 +40,9 @@ impl Run {
 }
 
 impl<'a> SegmentReader<'a> {
-    /// A reader of the point at `layout` that `manifest` describes.
-    pub fn new(store: &'a Store, layout: PointLayout, manifest: &'a Manifest) -> Self {
-        Self { store, layout, manifest, run: Run::default() }
+    /// A reader of the frames in `segments`, those of one task of the point at `layout`.
+    pub fn new(store: &'a Store, layout: PointLayout, segments: &'a [ObjectRef]) -> Self {
+        Self { store, layout, segments, run: Run::default() }
     }
 
     /// The compressed bytes of a frame, checked.
@@ -53,7 +52,7 @@ impl<'a> SegmentReader<'a> {
     pub async fn frame(&mut self, frame: &Frame) -> Result<Bytes, VaultError> {
         let place = frame.location;
         let damaged = |key: &str| VaultError::Frame { key: key.to_owned(), offset: place.offset };
-        let segment = self.manifest.segments.get(place.segment as usize).ok_or_else(|| damaged("(none)"))?;
+        let segment = self.segments.get(place.segment as usize).ok_or_else(|| damaged("(none)"))?;
         let bytes = if let Some(bytes) = self.run.get(frame) {
             bytes
         } else {
@@ -83,6 +82,7 @@ mod tests {
             rows: 0,
             checksum: Blake3::of(b""),
             raw_checksum: Blake3::of(b""),
+            page: None,
         };
         assert_eq!(run.get(&frame(3, 100, 10)).as_deref(), Some(&b"0123456789"[..]));
         assert_eq!(run.get(&frame(3, 104, 2)).as_deref(), Some(&b"45"[..]));

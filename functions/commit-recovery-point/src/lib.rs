@@ -12,7 +12,7 @@ use permafrost_domain::{Code, Fault, JobId, PointId};
 use permafrost_function::step::InstanceStep;
 use permafrost_function::{Tools, clock};
 use permafrost_vault::layout::VAULT_KEY;
-use permafrost_vault::manifest::Belonging;
+use permafrost_vault::manifest::{Assembly, Belonging};
 use permafrost_vault::store::{parse_document, write_document};
 use permafrost_vault::{DumpPlan, FORMAT, Manifest, PointLayout, TaskResult, VaultError};
 use serde::Serialize;
@@ -44,7 +44,6 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
     snapshot_was_held(tools, input.job).await?;
     let (object, body) = tools.store.get_current(&layout, PointLayout::PLAN).await?;
     let plan: DumpPlan = parse_document(&layout.key(&object.key), &body)?;
-    let results = task_results(tools, &layout, &plan).await?;
     let job = tools.catalog.job(input.job).await?;
     let belonging = Belonging {
         vault: tools.config.vault_name.clone(),
@@ -53,7 +52,7 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
         point,
         job: input.job,
     };
-    let manifest = Manifest::assemble(belonging, &plan, &results)?;
+    let manifest = assemble(tools, &layout, &plan, belonging).await?;
     check_objects(tools, &layout, &manifest).await?;
 
     let vault = VaultDocument { format: FORMAT, vault: &tools.config.vault_name };
@@ -95,15 +94,17 @@ async fn snapshot_was_held(tools: &Tools, job: JobId) -> Result<(), Fault> {
     }
 }
 
-async fn task_results(
+/// The manifest of what the tasks have left. Their results are read some at a time, and none is kept.
+async fn assemble(
     tools: &Tools,
     layout: &PointLayout,
     plan: &DumpPlan,
-) -> Result<Vec<TaskResult>, Fault> {
+    belonging: Belonging,
+) -> Result<Manifest, Fault> {
     let read = |task: u32| async move {
         let name = PointLayout::task_result(task);
         match tools.store.get_current(layout, &name).await {
-            Ok((_, body)) => Ok(parse_document::<TaskResult>(&layout.key(&name), &body)?),
+            Ok((object, body)) => Ok((object, parse_document::<TaskResult>(&layout.key(&name), &body)?)),
             Err(VaultError::Missing { key }) => {
                 let message = format!("task {task} has left no result");
                 Err(Fault::new(Code::BackupIncomplete, message).on(format!("object {key}")))
@@ -112,12 +113,16 @@ async fn task_results(
         }
     };
     let tasks: Vec<u32> = plan.tasks.iter().map(|task| task.task).collect();
-    stream::iter(tasks).map(read).buffered(AT_ONCE).try_collect().await
+    let mut results = stream::iter(tasks).map(read).buffered(AT_ONCE);
+    let mut assembly = Assembly::of(plan);
+    while let Some((object, result)) = results.try_next().await? {
+        assembly.take(object, &result)?;
+    }
+    Ok(assembly.finish(belonging)?)
 }
 
 async fn check_objects(tools: &Tools, layout: &PointLayout, manifest: &Manifest) -> Result<(), Fault> {
-    let objects = [&manifest.toc, &manifest.globals].into_iter().chain(&manifest.segments);
-    let objects: Vec<_> = objects.cloned().collect();
+    let objects: Vec<_> = manifest.objects().cloned().collect();
     stream::iter(objects)
         .map(|object| async move { tools.store.check(layout, &object).await })
         .buffer_unordered(AT_ONCE)

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use permafrost_catalog::{CatalogError, Snapshot};
 use permafrost_domain::{Code, Fault, JobId, PointId};
-use permafrost_engine::dump::plan::{SnapshotRef, plan_dump};
+use permafrost_engine::dump::plan::{DumpOptions, SnapshotRef, plan_dump};
 use permafrost_function::step::InstanceStep;
-use permafrost_function::{Tools, clock};
+use permafrost_function::{Tools, clock, config};
 use permafrost_vault::PointLayout;
+use permafrost_vault::plan::Compression;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -38,6 +39,7 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
         &instance.data_source,
         &login,
         SnapshotRef { id: &snapshot.snapshot_id, consistent_at: snapshot.consistent_at },
+        &options()?,
     )
     .await?;
     if planned.tasks > MAX_TASKS {
@@ -47,6 +49,33 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
     }
     tools.catalog.record_expected(input.job, planned.tables, planned.estimated_bytes).await?;
     Ok(Output { tasks: planned.tasks })
+}
+
+/// How the template wants dumps to be cut and compressed.
+fn options() -> Result<DumpOptions, Fault> {
+    let (compression, level) = compression(&config::variable("DUMP_COMPRESSION")?)?;
+    Ok(DumpOptions {
+        task_bytes: config::number("DUMP_TASK_BYTES")?,
+        workers: config::number("DUMP_WORKERS")?,
+        compression,
+        level,
+        ..DumpOptions::default()
+    })
+}
+
+/// `zstd:1` to `zstd:19`, `gzip:1` to `gzip:9`.
+fn compression(text: &str) -> Result<(Compression, i32), Fault> {
+    let (name, level) = text.split_once(':').unwrap_or((text, "1"));
+    let level = level.parse().unwrap_or(0);
+    match name {
+        "zstd" if (1..=19).contains(&level) => Ok((Compression::Zstd, level)),
+        "gzip" if (1..=9).contains(&level) => Ok((Compression::Gzip, level)),
+        _ => {
+            let message =
+                format!("DUMP_COMPRESSION is {text:?}, expected zstd:1 to zstd:19 or gzip:1 to gzip:9");
+            Err(Fault::new(Code::InvalidConfiguration, message))
+        }
+    }
 }
 
 async fn wait_for_snapshot(tools: &Tools, job: JobId) -> Result<Snapshot, Fault> {
@@ -64,6 +93,21 @@ async fn wait_for_snapshot(tools: &Tools, job: JobId) -> Result<Snapshot, Fault>
                 sleep(Duration::from_millis(300)).await;
             }
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compression_is_named_with_its_level() {
+        assert_eq!(compression("zstd:3"), Ok((Compression::Zstd, 3)));
+        assert_eq!(compression("gzip:9"), Ok((Compression::Gzip, 9)));
+        assert_eq!(compression("zstd"), Ok((Compression::Zstd, 1)));
+        for wrong in ["", "lz4:1", "zstd:0", "zstd:20", "gzip:x", "zstd:1:2"] {
+            assert_eq!(compression(wrong).unwrap_err().code, Code::InvalidConfiguration, "{wrong}");
         }
     }
 }

@@ -7,7 +7,7 @@ use permafrost_function::progress::TaskProgress;
 use permafrost_function::step::Done;
 use permafrost_function::{Tools, clock};
 use permafrost_vault::store::parse_document;
-use permafrost_vault::{DumpPlan, PointLayout};
+use permafrost_vault::{Destination, DumpPlan, PointLayout};
 use serde::Deserialize;
 
 /// The step's input.
@@ -37,9 +37,11 @@ pub async fn handle(tools: &Tools, input: Input) -> Result<Done, Fault> {
 
     let run = TaskRun {
         store: &tools.store,
+        destination: Destination::Store(tools.store.clone()),
         layout,
         login: &login,
         snapshot_id: &snapshot.snapshot_id,
+        compression: (plan.compression, plan.level),
         attempt: &attempt(),
     };
     let mut progress = TaskProgress::new(tools, input.job, input.task);

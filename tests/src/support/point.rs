@@ -18,12 +18,70 @@ pub struct Manifest {
     pub toc: Object,
     /// Roles, tablespaces, settings.
     pub globals: Object,
-    /// All segments.
-    pub segments: Vec<Object>,
+    /// The objects of the tasks.
+    pub tasks: Vec<Task>,
     /// All tables.
     pub tables: Vec<Table>,
     /// Sums.
     pub totals: Totals,
+}
+
+/// The objects of a task.
+#[derive(Debug, Deserialize)]
+pub struct Task {
+    /// Its number.
+    pub task: u32,
+    /// Its result.
+    pub result: Object,
+    /// Its segments.
+    pub segments: Vec<Object>,
+    /// Bytes of rows.
+    pub raw_bytes: u64,
+}
+
+/// A table.
+#[derive(Debug, Deserialize)]
+pub struct Table {
+    /// The number of its entry.
+    pub dump_id: i32,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of rows.
+    pub raw_bytes: u64,
+    /// Bytes of frames.
+    pub stored_bytes: u64,
+    /// BLAKE3 of the checksums of its parts.
+    pub checksum: String,
+    /// Where its parts are listed.
+    pub parts: Vec<Place>,
+}
+
+/// Where a part of a table is listed.
+#[derive(Debug, Deserialize)]
+pub struct Place {
+    /// The task.
+    pub task: usize,
+    /// The place in its result's `tables`.
+    pub index: usize,
+}
+
+/// What a task copied.
+#[derive(Debug, Deserialize)]
+struct TaskResult {
+    tables: Vec<Part>,
+    #[serde(default)]
+    large_objects: Vec<LargeObject>,
+}
+
+/// A large object.
+#[derive(Debug, Deserialize)]
+struct LargeObject {
+    oid: u32,
+    frames: Vec<Frame>,
 }
 
 /// An object that the manifest names.
@@ -39,44 +97,31 @@ pub struct Object {
     pub sha256: String,
 }
 
-/// A table's data.
+/// What a task copied of a table.
 #[derive(Debug, Deserialize)]
-pub struct Table {
-    /// The number of its entry.
-    pub dump_id: i32,
-    /// Its schema.
-    pub schema: String,
-    /// Its name.
-    pub name: String,
-    /// Its rows.
-    pub rows: u64,
-    /// Bytes of rows.
-    pub raw_bytes: u64,
-    /// Bytes of frames.
-    pub stored_bytes: u64,
-    /// BLAKE3 of the frames' raw checksums.
-    pub checksum: String,
-    /// Its frames.
-    pub frames: Vec<Frame>,
+struct Part {
+    dump_id: i32,
+    #[serde(rename = "part")]
+    number: usize,
+    schema: String,
+    name: String,
+    rows: u64,
+    raw_bytes: u64,
+    stored_bytes: u64,
+    checksum: String,
+    frames: Vec<Frame>,
 }
 
 /// A frame.
 #[derive(Debug, Deserialize)]
-pub struct Frame {
-    /// Place in `segments`.
-    pub segment: usize,
-    /// Bytes into the segment.
-    pub offset: usize,
-    /// Bytes in the segment.
-    pub length: usize,
-    /// Bytes of rows.
-    pub raw_length: usize,
-    /// Rows.
-    pub rows: u64,
-    /// BLAKE3 of the compressed bytes.
-    pub checksum: String,
-    /// BLAKE3 of the rows.
-    pub raw_checksum: String,
+struct Frame {
+    segment: usize,
+    offset: usize,
+    length: usize,
+    raw_length: usize,
+    rows: u64,
+    checksum: String,
+    raw_checksum: String,
 }
 
 /// Sums over all tables.
@@ -86,7 +131,9 @@ pub struct Totals {
     pub tables: u64,
     /// Rows.
     pub rows: u64,
-    /// Bytes of rows.
+    /// Large objects.
+    pub large_objects: u64,
+    /// Bytes of rows and of large objects.
     pub raw_bytes: u64,
     /// Bytes of segments.
     pub stored_bytes: u64,
@@ -158,31 +205,58 @@ impl PointFolder {
     /// One does not hold.
     pub async fn assert_sound(&self) -> Manifest {
         let manifest: Manifest = self.document("manifest.json").await;
-        assert_eq!(manifest.format, 1);
+        assert_eq!(manifest.format, 2);
         for object in [&manifest.toc, &manifest.globals] {
             self.read_checked(object).await;
         }
-        let mut segments = Vec::new();
-        for segment in &manifest.segments {
-            segments.push(self.read_checked(segment).await);
+        let mut results = Vec::new();
+        for task in &manifest.tasks {
+            results.push(self.assert_task_sound(task).await);
         }
-        let mut covered = vec![0; segments.len()];
         for table in &manifest.tables {
-            assert_table_sound(table, &segments, &mut covered);
+            assert_table_sound(table, &results);
         }
-        for (segment, covered) in manifest.segments.iter().zip(covered) {
-            assert_eq!(segment.bytes, covered, "frames fill {}", segment.key);
-        }
-        let sum = |of: fn(&Table) -> u64| manifest.tables.iter().map(of).sum();
+        let parts: usize = manifest.tables.iter().map(|table| table.parts.len()).sum();
+        assert_eq!(parts, results.iter().map(|result| result.tables.len()).sum::<usize>());
+        let segments: Vec<&Object> = manifest.tasks.iter().flat_map(|task| &task.segments).collect();
         let totals = Totals {
             tables: manifest.tables.len() as u64,
-            rows: sum(|table| table.rows),
-            raw_bytes: sum(|table| table.raw_bytes),
-            stored_bytes: manifest.segments.iter().map(|segment| segment.bytes).sum(),
-            segments: manifest.segments.len() as u64,
+            rows: manifest.tables.iter().map(|table| table.rows).sum(),
+            large_objects: results.iter().map(|result| result.large_objects.len() as u64).sum(),
+            raw_bytes: manifest.tasks.iter().map(|task| task.raw_bytes).sum(),
+            stored_bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            segments: segments.len() as u64,
         };
         assert_eq!(manifest.totals, totals);
         manifest
+    }
+
+    /// Checks the result and the segments of a task, and every frame.
+    async fn assert_task_sound(&self, task: &Task) -> TaskResult {
+        let result = self.read_checked(&task.result).await;
+        let result: TaskResult = serde_json::from_slice(&result)
+            .unwrap_or_else(|error| panic!("the result of task {} is not as documented: {error}", task.task));
+        let mut segments = Vec::new();
+        for segment in &task.segments {
+            segments.push(self.read_checked(segment).await);
+        }
+        let mut covered = vec![0; segments.len()];
+        let mut raw_bytes = 0;
+        for part in &result.tables {
+            assert_part_sound(part, &segments, &mut covered);
+            raw_bytes += part.raw_bytes;
+        }
+        for object in &result.large_objects {
+            for frame in &object.frames {
+                let name = format!("large object {}", object.oid);
+                raw_bytes += assert_frame_sound(frame, &name, &segments, &mut covered).len() as u64;
+            }
+        }
+        assert_eq!(raw_bytes, task.raw_bytes, "raw bytes of task {}", task.task);
+        for (segment, covered) in task.segments.iter().zip(covered) {
+            assert_eq!(segment.bytes, covered, "frames fill {}", segment.key);
+        }
+        result
     }
 
     async fn read_checked(&self, object: &Object) -> Vec<u8> {
@@ -194,31 +268,60 @@ impl PointFolder {
     }
 }
 
-fn assert_table_sound(table: &Table, segments: &[Vec<u8>], covered: &mut [u64]) {
+/// The table's sums and checksum are those of its parts.
+fn assert_table_sound(table: &Table, results: &[TaskResult]) {
     let name = format!("{}.{}", table.schema, table.name);
+    let mut of_parts = blake3::Hasher::new();
     let (mut rows, mut raw_bytes, mut stored_bytes) = (0, 0, 0);
-    let mut of_frames = blake3::Hasher::new();
-    for frame in &table.frames {
-        let stored = &segments[frame.segment][frame.offset..frame.offset + frame.length];
-        assert_eq!(blake3::hash(stored).to_hex().as_str(), frame.checksum, "a frame of {name}");
-        // One frame, complete by itself, with its own checksum, which decompressing verifies.
-        let raw = zstd::bulk::decompress(stored, frame.raw_length).expect("a frame decompresses");
-        assert_eq!(raw.len(), frame.raw_length, "raw bytes of a frame of {name}");
-        let raw_checksum = blake3::hash(&raw);
-        assert_eq!(raw_checksum.to_hex().as_str(), frame.raw_checksum, "the rows of a frame of {name}");
-        assert_eq!(raw.last(), Some(&b'\n'), "a frame of {name} ends with a whole row");
-        let lines = raw.split(|byte| *byte == b'\n').count() as u64 - 1;
-        assert_eq!(lines, frame.rows, "rows in a frame of {name}");
-        of_frames.update(raw_checksum.as_bytes());
-        rows += lines;
-        raw_bytes += raw.len() as u64;
-        stored_bytes += stored.len() as u64;
-        covered[frame.segment] += stored.len() as u64;
+    for (number, place) in table.parts.iter().enumerate() {
+        let part = &results[place.task - 1].tables[place.index];
+        assert_eq!(
+            (part.dump_id, part.number, &part.schema, &part.name),
+            (table.dump_id, number, &table.schema, &table.name)
+        );
+        rows += part.rows;
+        raw_bytes += part.raw_bytes;
+        stored_bytes += part.stored_bytes;
+        of_parts.update(&hex::decode(&part.checksum).expect("a checksum is hexadecimal"));
     }
     assert_eq!(
         (table.rows, table.raw_bytes, table.stored_bytes),
         (rows, raw_bytes, stored_bytes),
         "sums of {name}"
     );
-    assert_eq!(of_frames.finalize().to_hex().as_str(), table.checksum, "checksum of {name}");
+    assert_eq!(of_parts.finalize().to_hex().as_str(), table.checksum, "checksum of {name}");
+}
+
+fn assert_part_sound(part: &Part, segments: &[Vec<u8>], covered: &mut [u64]) {
+    let name = format!("{}.{}", part.schema, part.name);
+    let (mut rows, mut raw_bytes, mut stored_bytes) = (0, 0, 0);
+    let mut of_frames = blake3::Hasher::new();
+    for frame in &part.frames {
+        let raw = assert_frame_sound(frame, &name, segments, covered);
+        assert_eq!(raw.last(), Some(&b'\n'), "a frame of {name} ends with a whole row");
+        let lines = raw.split(|byte| *byte == b'\n').count() as u64 - 1;
+        assert_eq!(lines, frame.rows, "rows in a frame of {name}");
+        of_frames.update(&hex::decode(&frame.raw_checksum).expect("a checksum is hexadecimal"));
+        rows += lines;
+        raw_bytes += raw.len() as u64;
+        stored_bytes += frame.length as u64;
+    }
+    assert_eq!(
+        (part.rows, part.raw_bytes, part.stored_bytes),
+        (rows, raw_bytes, stored_bytes),
+        "sums of {name}"
+    );
+    assert_eq!(of_frames.finalize().to_hex().as_str(), part.checksum, "checksum of {name}");
+}
+
+/// Checks a frame and returns what it holds.
+fn assert_frame_sound(frame: &Frame, name: &str, segments: &[Vec<u8>], covered: &mut [u64]) -> Vec<u8> {
+    let stored = &segments[frame.segment][frame.offset..frame.offset + frame.length];
+    assert_eq!(blake3::hash(stored).to_hex().as_str(), frame.checksum, "a frame of {name}");
+    // One frame, complete by itself, with its own checksum, which decompressing verifies.
+    let raw = zstd::bulk::decompress(stored, frame.raw_length).expect("a frame decompresses");
+    assert_eq!(raw.len(), frame.raw_length, "raw bytes of a frame of {name}");
+    assert_eq!(blake3::hash(&raw).to_hex().as_str(), frame.raw_checksum, "what a frame of {name} holds");
+    covered[frame.segment] += stored.len() as u64;
+    raw
 }

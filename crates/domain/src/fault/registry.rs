@@ -170,8 +170,6 @@ codes! {
         "Grant SELECT on it to the role, or add the role to pg_read_all_data.";
     RowSecurityHidesRows, Database, Never, "row-level security would hide rows from the backup",
         "Run ALTER ROLE … BYPASSRLS, or back up as the tables' owner.";
-    LargeObjectsNotSupported, Database, Never, "the database holds large objects",
-        "Move them into bytea columns; this version cannot back up large objects yet.";
     LockNotAvailable, Database, Later, "a table is locked by another session",
         "End the session that holds the lock, or back up at another time.";
     SnapshotLost, Database, Never, "the snapshot of the backup is gone",

@@ -1,15 +1,13 @@
 //! The plan of a dump: pg_dump's own table of contents under the snapshot, cut into tasks.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use permafrost_domain::data_source::DataSource;
-use permafrost_domain::{Code, Fault};
-use permafrost_pgarchive::{Entry, TableOfContents, Text};
-use permafrost_vault::plan::{DumpPlan, Part, Source, cut};
+use permafrost_pgarchive::TableOfContents;
+use permafrost_vault::plan::{Compression, DumpPlan, Part, Source, cut};
 use permafrost_vault::store::{Written, parse_document, write_document};
 use permafrost_vault::{FORMAT, PointLayout, Store};
 
+use super::parts::Pieces;
 use crate::error::EngineError;
 use crate::login::Login;
 use crate::pg::Connection;
@@ -17,9 +15,50 @@ use crate::programs::{PgPrograms, PgProgramsOfMajor, Rest};
 use crate::toc::directory_form;
 use crate::{session, snapshot};
 
-/// About how much data a task copies: a few minutes' worth, so that a function never runs out of time and a
-/// task that has to be repeated costs little.
-const TASK_BYTES: u64 = 1024 * 1024 * 1024;
+/// A smaller task is not worth its function's start.
+const SMALLEST_TASK_BYTES: u64 = 64 * 1024 * 1024;
+/// Tasks for each of the workers at one time: with several, none is left waiting long for another's last task.
+const TASKS_OF_A_WORKER: u64 = 4;
+/// About the most tasks: a Map's items travel in a payload. Tasks of a larger database are larger.
+const MOST_TASKS: u64 = 1_500;
+
+/// How a dump is cut and compressed.
+#[derive(Debug, Clone, Copy)]
+pub struct DumpOptions {
+    /// About how much data a task copies at most: a few minutes' worth, so that a function never runs out of time
+    /// and a task that has to be repeated costs little.
+    pub task_bytes: u64,
+    /// A table that cannot be read by its pages (before PostgreSQL 14) is copied whole up to this size, and by
+    /// ranges of its primary key beyond: every such range costs a scan of the key's index.
+    pub whole_table_bytes: u64,
+    /// How many tasks run at one time.
+    pub workers: u32,
+    /// How frames are compressed.
+    pub compression: Compression,
+    /// The level of the compression.
+    pub level: i32,
+}
+
+impl Default for DumpOptions {
+    fn default() -> Self {
+        Self {
+            task_bytes: 1024 * 1024 * 1024,
+            whole_table_bytes: 16 * 1024 * 1024 * 1024,
+            workers: 2,
+            // On few cores, more costs more time than it saves space (docs/benchmarks.md).
+            compression: Compression::Zstd,
+            level: 1,
+        }
+    }
+}
+
+impl DumpOptions {
+    /// About how many bytes each task of a database of `total_bytes` copies.
+    fn target_bytes(&self, total_bytes: u64) -> u64 {
+        let shared = total_bytes / (u64::from(self.workers.max(1)) * TASKS_OF_A_WORKER);
+        shared.max(SMALLEST_TASK_BYTES).min(self.task_bytes.max(1)).max(total_bytes / MOST_TASKS)
+    }
+}
 
 /// What there is to do, for the job's progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +76,7 @@ impl Planned {
         let parts = plan.tasks.iter().flat_map(|task| &task.parts);
         Self {
             tasks: u32::try_from(plan.tasks.len()).expect("tasks are numbered by u32"),
-            tables: parts.clone().count() as u64,
+            tables: parts.clone().filter_map(Part::table).filter(|table| table.part == 0).count() as u64,
             estimated_bytes: parts.map(|part| part.estimated_bytes).sum(),
         }
     }
@@ -66,6 +105,7 @@ pub async fn plan_dump(
     source: &DataSource,
     login: &Login,
     snapshot: SnapshotRef<'_>,
+    options: &DumpOptions,
 ) -> Result<Planned, EngineError> {
     if let Some(plan) = existing_plan(store, layout).await? {
         return Ok(Planned::of(&plan));
@@ -88,11 +128,15 @@ pub async fn plan_dump(
         Written::New(object) | Written::Existing(object, _) => object,
     };
 
+    let pieces = Pieces::read(&mut connection, &toc).await?;
+    let target_bytes = options.target_bytes(pieces.total_bytes());
     let plan = DumpPlan {
         format: FORMAT,
         source: describe(&mut connection, source, &toc).await?,
         consistent_at: snapshot.consistent_at,
-        tasks: cut(parts(&mut connection, &toc).await?, TASK_BYTES),
+        compression: options.compression,
+        level: options.level,
+        tasks: cut(pieces.parts(&mut connection, target_bytes, options).await?, target_bytes),
         toc: toc_ref,
         globals,
     };
@@ -139,81 +183,6 @@ async fn take_globals(programs: &PgProgramsOfMajor, login: &Login) -> Result<Vec
         .args(["--globals-only", "--no-role-passwords", "--no-password"])
         .output()
         .await
-}
-
-/// A text of the table of contents as UTF-8.
-fn utf8(text: &Text) -> Result<String, EngineError> {
-    text.to_str().map(str::to_owned).map_err(|_| EngineError::TocContents {
-        what: format!("the name {:?}, which is not UTF-8", text.to_string_lossy()),
-    })
-}
-
-/// The parts to copy: one for every TABLE DATA entry.
-async fn parts(connection: &mut Connection, toc: &TableOfContents) -> Result<Vec<Part>, EngineError> {
-    if let Some(entry) = toc.entries.iter().find(|entry| entry.desc.is_blobs() || entry.desc.is_blob()) {
-        let fault = Fault::new(Code::LargeObjectsNotSupported, "the database holds large objects");
-        return Err(fault.on(format!("large object {}", entry.tag.to_string_lossy())).into());
-    }
-    let data: Vec<&Entry> = toc.entries.iter().filter(|entry| entry.desc.is_table_data()).collect();
-    let sizes = sizes(connection, &data).await?;
-    let conditions = extension_conditions(connection).await?;
-    data.into_iter()
-        .map(|entry| {
-            let relation = entry.relation();
-            let statement = entry
-                .copy_statement()
-                .map_err(|error| EngineError::TocContents { what: error.to_string() })?
-                .ok_or_else(|| EngineError::TocContents {
-                    what: format!("no COPY statement for {}", relation.name.to_string_lossy()),
-                })?;
-            Ok(Part {
-                dump_id: entry.dump_id.get(),
-                schema: relation.schema.as_ref().map(utf8).transpose()?.unwrap_or_default(),
-                name: utf8(&relation.name)?,
-                columns: match &statement.columns {
-                    Some(columns) => format!("({})", utf8(columns)?),
-                    None => String::new(),
-                },
-                condition: conditions.get(&entry.oid).cloned(),
-                estimated_bytes: sizes.get(&entry.oid).copied().unwrap_or_default(),
-            })
-        })
-        .collect()
-}
-
-async fn sizes(connection: &mut Connection, data: &[&Entry]) -> Result<HashMap<u32, u64>, EngineError> {
-    let failed = || EngineError::query("read the sizes of the tables");
-    let oids: Vec<String> = data.iter().map(|entry| entry.oid.to_string()).collect();
-    let rows = connection
-        .query(
-            "SELECT oid, pg_catalog.pg_table_size(oid) FROM pg_catalog.unnest($1::pg_catalog.oid[]) oid",
-            &[Some(&format!("{{{}}}", oids.join(",")))],
-        )
-        .await
-        .map_err(failed())?;
-    let mut sizes = HashMap::new();
-    for row in rows {
-        let size: Option<u64> = row.parse(1).map_err(failed())?;
-        sizes.insert(row.parse(0).map_err(failed())?, size.unwrap_or_default());
-    }
-    Ok(sizes)
-}
-
-/// Which rows of an extension's configuration table are the user's (`pg_extension_config_dump`).
-async fn extension_conditions(connection: &mut Connection) -> Result<HashMap<u32, String>, EngineError> {
-    let failed = || EngineError::query("read the configuration tables of the extensions");
-    let rows = connection
-        .query(
-            "SELECT t.oid, t.condition FROM pg_catalog.pg_extension e, \
-             LATERAL ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) \
-             AS t (oid, condition) WHERE t.condition <> ''",
-            &[],
-        )
-        .await
-        .map_err(failed())?;
-    rows.iter()
-        .map(|row| Ok((row.parse(0).map_err(failed())?, row.get(1).unwrap_or_default().to_owned())))
-        .collect()
 }
 
 async fn describe(

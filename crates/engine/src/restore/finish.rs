@@ -3,12 +3,14 @@
 //! Order of effects: sequences and statistics (the same when repeated), then the markers go, which says that all
 //! checks passed, then the rename. A repeated call finds what is left to do by the markers and the names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use permafrost_domain::{Code, Fault};
-use permafrost_vault::task_result::TableData;
+use permafrost_pgarchive::Text;
+use permafrost_vault::manifest::TableSummary;
 
-use super::load::{entry_of, step_of};
+use super::load::entry_of;
+use super::units::table_of_marker;
 use super::{Restore, connect_to_server, database_exists, marker_schema, markers};
 use crate::error::EngineError;
 use crate::pg::Connection;
@@ -42,8 +44,10 @@ pub async fn finish(restore: &Restore<'_>) -> Result<(), EngineError> {
     if let Some(done) = markers(&mut new, restore.job).await? {
         session::settle(&mut new).await?;
         set_sequences(restore, &mut new).await?;
+        let loaded = rows_by_entry(&done);
+        let of_archive = tables_of_archive(restore);
         for table in &restore.manifest.tables {
-            compare_rows(restore, &mut new, table, &done).await?;
+            compare_rows(restore, &mut new, table, &loaded, &of_archive).await?;
         }
         new.execute("ANALYZE").await.map_err(EngineError::query("analyse the new database"))?;
         drop_markers(restore, &mut new).await?;
@@ -67,25 +71,46 @@ async fn set_sequences(restore: &Restore<'_>, connection: &mut Connection) -> Re
     Ok(())
 }
 
+/// The rows that were loaded for each entry.
+fn rows_by_entry(done: &HashMap<String, u64>) -> HashMap<i32, u64> {
+    let mut loaded = HashMap::new();
+    for (marker, rows) in done {
+        if let Some(dump_id) = table_of_marker(marker) {
+            *loaded.entry(dump_id).or_default() += rows;
+        }
+    }
+    loaded
+}
+
+/// The tables that the archive creates, by schema and name. Others belong to extensions.
+fn tables_of_archive<'t>(restore: &'t Restore<'_>) -> HashSet<(&'t [u8], &'t [u8])> {
+    let tables = restore.toc.entries.iter().filter(|entry| entry.desc == *"TABLE");
+    tables
+        .map(|entry| (entry.namespace.as_ref().map_or(&b""[..], Text::as_bytes), entry.tag.as_bytes()))
+        .collect()
+}
+
 /// Rows that were loaded, and rows that are there, are both the manifest's.
 async fn compare_rows(
     restore: &Restore<'_>,
     connection: &mut Connection,
-    table: &TableData,
-    done: &HashMap<String, u64>,
+    table: &TableSummary,
+    loaded: &HashMap<i32, u64>,
+    of_archive: &HashSet<(&[u8], &[u8])>,
 ) -> Result<(), EngineError> {
     let object = format!("table {}.{}", table.schema, table.name);
+    let expected = table.sums.rows;
     let differs = |found: &str| {
-        let message = format!("{object} has {found} rows, its backup has {}", table.rows);
+        let message = format!("{object} has {found} rows, its backup has {expected}");
         EngineError::from(Fault::new(Code::RowCountMismatch, message).on(object.clone()))
     };
-    match done.get(&step_of(table)) {
-        Some(loaded) if *loaded == table.rows => {}
+    match loaded.get(&table.dump_id) {
+        Some(loaded) if *loaded == expected => {}
         Some(loaded) => return Err(differs(&loaded.to_string())),
         None => return Err(differs("no")),
     }
     // Rows that went in through the root of a partition tree may lie in another partition than before.
-    if entry_of(restore, table)?.is_loaded_via_partition_root() {
+    if entry_of(restore, table.dump_id, &object)?.is_loaded_via_partition_root() {
         return Ok(());
     }
     let failed = || EngineError::query_on(format!("count the rows of {object}"), object.clone());
@@ -97,12 +122,8 @@ async fn compare_rows(
         None => 0,
     };
     // An extension's configuration table also holds the rows that the extension itself brings.
-    let of_extension = restore.toc.entries.iter().all(|entry| {
-        entry.desc != *"TABLE"
-            || entry.tag != *table.name
-            || entry.namespace.as_ref().is_none_or(|ns| *ns != *table.schema)
-    });
-    if found == table.rows || of_extension { Ok(()) } else { Err(differs(&found.to_string())) }
+    let of_extension = !of_archive.contains(&(table.schema.as_bytes(), table.name.as_bytes()));
+    if found == expected || of_extension { Ok(()) } else { Err(differs(&found.to_string())) }
 }
 
 /// Drops the markers, unseen by the database's own event triggers, which are there by now and may refuse it, or

@@ -1,16 +1,21 @@
-//! Table data and post-data.
+//! Data and post-data.
 //!
-//! Race and crash story: each table is loaded in one transaction that also writes its marker. A task that is
-//! killed leaves nothing of the table that it was loading; run again, or twice at once, it finds the markers
-//! and loads what is missing. Post-data is one transaction of pg_restore's, whose first statement is the marker.
+//! Race and crash story: data is loaded in units, each a transaction that also writes its marker. A task that is
+//! killed leaves nothing of the unit that it was loading; run again, or twice at once, it finds the markers and
+//! loads what is missing. Post-data is one transaction of pg_restore's, whose first statement is the marker.
+
+use std::io::Read;
 
 use permafrost_domain::job::Progress;
 use permafrost_domain::{Code, Fault};
 use permafrost_pgarchive::{DumpId, Entry};
-use permafrost_vault::task_result::{Frame, TableData};
-use permafrost_vault::{Blake3, SegmentReader};
+use permafrost_vault::plan::Compression;
+use permafrost_vault::store::parse_document;
+use permafrost_vault::task_result::Frame;
+use permafrost_vault::{Blake3, SegmentReader, TaskResult};
 
-use super::{Restore, archive_of, marker_table, markers, restore_fault};
+use super::units::{Unit, What, units};
+use super::{Restore, archive_of, large_objects, marker_table, markers, restore_fault};
 use crate::error::EngineError;
 use crate::pg::Connection;
 use crate::session;
@@ -19,8 +24,8 @@ use crate::sql;
 /// The marker of post-data.
 const POST_DATA: &str = "post-data";
 
-/// Loads the tables of data task `number` (from 1). `watch` is told after every frame how far it has come, and
-/// stops the loading with an error where it should end.
+/// Loads data task `number` (from 1). `watch` is told after every frame how far it has come, and stops the loading
+/// with an error where it should end.
 ///
 /// # Errors
 /// A frame is damaged, the server refuses a row, or the number of rows is not the manifest's.
@@ -30,34 +35,36 @@ pub async fn load(
     watch: &mut impl AsyncFnMut(Progress) -> Result<(), EngineError>,
 ) -> Result<Progress, EngineError> {
     let tasks = restore.data_tasks();
-    let tables = (number as usize).checked_sub(1).and_then(|index| tasks.get(index)).ok_or_else(|| {
+    let missing = || {
         EngineError::from(Fault::new(Code::InvalidRequest, format!("the restore has no data task {number}")))
-    })?;
+    };
+    let task = (number as usize).checked_sub(1).and_then(|index| tasks.get(index)).ok_or_else(missing)?;
+    let objects = restore.manifest.task(task.task).ok_or_else(missing)?;
+    let body = restore.store.get(&restore.layout, &objects.result).await?;
+    let result: TaskResult = parse_document(&objects.result.key, &body)?;
+
     let mut connection = restore.login_to_new().connect().await?;
     session::settle(&mut connection).await?;
-    let reader = SegmentReader::new(restore.store, restore.layout, restore.manifest);
+    let reader = SegmentReader::new(restore.store, restore.layout, &objects.segments);
     let mut loader = Loader { restore, reader, connection, done: Progress::default() };
-    for table in tables {
-        loader.load_table(table, watch).await?;
-        loader.done.tables_done += 1;
+    for unit in units(&result, task.slice_bytes).iter().filter(|unit| unit.slice == task.slice) {
+        loader.load_unit(unit, watch).await?;
     }
     watch(loader.done).await?;
     loader.connection.close().await;
     Ok(loader.done)
 }
 
-/// The marker of a table's data.
-pub(super) fn step_of(table: &TableData) -> String {
-    format!("table {}", table.dump_id)
-}
-
 /// The entry of the table of contents that a table's data belongs to.
-pub(super) fn entry_of<'t>(restore: &'t Restore<'_>, table: &TableData) -> Result<&'t Entry, EngineError> {
-    DumpId::new(table.dump_id).ok().and_then(|id| restore.toc.entry(id)).ok_or_else(|| {
-        EngineError::TocContents {
-            what: format!("no entry {} for {}.{}", table.dump_id, table.schema, table.name),
-        }
-    })
+pub(super) fn entry_of<'t>(
+    restore: &'t Restore<'_>,
+    dump_id: i32,
+    object: &str,
+) -> Result<&'t Entry, EngineError> {
+    DumpId::new(dump_id)
+        .ok()
+        .and_then(|id| restore.toc.entry(id))
+        .ok_or_else(|| EngineError::TocContents { what: format!("no entry {dump_id} for {object}") })
 }
 
 struct Loader<'a> {
@@ -68,62 +75,84 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    async fn load_table(
+    async fn load_unit(
         &mut self,
-        table: &TableData,
+        unit: &Unit<'_>,
         watch: &mut impl AsyncFnMut(Progress) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        let object = format!("table {}.{}", table.schema, table.name);
+        let object = unit.object();
         let failed = || EngineError::query_on(format!("load {object}"), object.clone());
         self.connection.execute("BEGIN").await.map_err(failed())?;
         let marker = format!(
             "INSERT INTO {} VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1",
             marker_table(self.restore.job)
         );
-        let (step, rows) = (step_of(table), table.rows.to_string());
-        let new = self.connection.query(&marker, &[Some(&step), Some(&rows)]).await.map_err(failed())?;
+        let rows = unit.rows();
+        let values = (unit.marker(), rows.to_string());
+        let new =
+            self.connection.query(&marker, &[Some(&values.0), Some(&values.1)]).await.map_err(failed())?;
         if new.is_empty() {
             self.connection.execute("ROLLBACK").await.map_err(failed())?;
-            self.done.rows_done += table.rows;
-            self.done.bytes_done += table.raw_bytes;
-            return Ok(());
+            self.done.rows_done += rows;
+            self.done.bytes_done += unit.raw_bytes();
+        } else {
+            let loaded = match unit.what {
+                What::Rows { .. } => self.copy_in(unit, &object, watch).await?,
+                What::LargeObjects { objects } => {
+                    for large_object in objects {
+                        let compression = self.restore.manifest.compression;
+                        let connection = &mut self.connection;
+                        let bytes =
+                            large_objects::load(connection, &mut self.reader, compression, large_object)
+                                .await?;
+                        self.done.bytes_done += bytes;
+                        watch(self.done).await?;
+                    }
+                    rows
+                }
+            };
+            if loaded != rows {
+                let message = format!("{object} took {loaded} rows, its backup has {rows}");
+                return Err(Fault::new(Code::RowCountMismatch, message).on(object).into());
+            }
+            self.connection.execute("COMMIT").await.map_err(failed())?;
         }
-        let loaded = self.copy_in(table, &object, watch).await?;
-        if loaded != table.rows {
-            let message = format!("{object} took {loaded} rows, its backup has {}", table.rows);
-            return Err(Fault::new(Code::RowCountMismatch, message).on(object).into());
-        }
-        self.connection.execute("COMMIT").await.map_err(failed())
+        self.done.tables_done += u64::from(unit.is_first_of_table());
+        Ok(())
     }
 
     async fn copy_in(
         &mut self,
-        table: &TableData,
+        unit: &Unit<'_>,
         object: &str,
         watch: &mut impl AsyncFnMut(Progress) -> Result<(), EngineError>,
     ) -> Result<u64, EngineError> {
         let failed = || EngineError::query_on(format!("load {object}"), object.to_owned());
-        let entry = entry_of(self.restore, table)?;
+        let What::Rows { table, frames, .. } = unit.what else { return Ok(0) };
+        let entry = entry_of(self.restore, table.dump_id, object)?;
         let statement =
             entry.copy_statement().ok().flatten().ok_or_else(|| EngineError::TocContents {
                 what: format!("no COPY statement for {object}"),
             })?;
         // Rows of a table that is created and filled in one transaction are frozen as they are written, which
-        // saves the server from writing them again later. Truncating counts as creating.
-        let freeze = if entry.is_loaded_via_partition_root() {
-            ""
-        } else {
+        // saves the server from writing them again later. Truncating counts as creating. Only where the
+        // transaction holds all of the table's rows: it would take away what others have loaded.
+        let freeze = if unit.is_whole_table() && !entry.is_loaded_via_partition_root() {
             let truncate = format!("TRUNCATE ONLY {}", sql::qualified(&table.schema, &table.name));
             self.connection.execute(&truncate).await.map_err(failed())?;
             ", FREEZE"
+        } else {
+            ""
         };
         let copy = String::from_utf8_lossy(&statement.copy_from_stdin().into_bytes()).into_owned();
         let encoding = session::encoding_option(&self.connection);
         let mut copy =
             self.connection.copy_in(&format!("{copy} ({encoding}{freeze})")).await.map_err(failed())?;
-        for frame in &table.frames {
+        for frame in frames {
             let stored = self.reader.frame(frame).await?;
-            copy.send(&rows_of(&stored, frame, object)?).await.map_err(failed())?;
+            let rows = raw_of(&stored, frame, self.restore.manifest.compression, object)?;
+            drop(stored);
+            copy.send(&rows).await.map_err(failed())?;
             self.done.rows_done += frame.rows;
             self.done.bytes_done += frame.raw_length;
             watch(self.done).await?;
@@ -132,16 +161,26 @@ impl Loader<'_> {
     }
 }
 
-/// The rows of a frame, checked.
-fn rows_of(stored: &[u8], frame: &Frame, object: &str) -> Result<Vec<u8>, EngineError> {
+/// What a frame holds, checked.
+pub(super) fn raw_of(
+    stored: &[u8],
+    frame: &Frame,
+    compression: Compression,
+    object: &str,
+) -> Result<Vec<u8>, EngineError> {
     let damaged = || EngineError::Damaged { what: format!("a frame of {object}") };
     let raw_length = usize::try_from(frame.raw_length).map_err(|_| damaged())?;
-    let rows = zstd::bulk::decompress(stored, raw_length).map_err(|_| damaged())?;
-    if rows.len() == raw_length && Blake3::of(&rows) == frame.raw_checksum {
-        Ok(rows)
-    } else {
-        Err(damaged())
-    }
+    let raw = match compression {
+        Compression::Zstd => zstd::bulk::decompress(stored, raw_length).map_err(|_| damaged())?,
+        Compression::Gzip => {
+            let mut raw = Vec::with_capacity(raw_length);
+            // One byte more would show that the frame is not what it says, without an end to it.
+            let mut gzip = flate2::read::GzDecoder::new(stored).take(frame.raw_length + 1);
+            gzip.read_to_end(&mut raw).map_err(|_| damaged())?;
+            raw
+        }
+    };
+    if raw.len() == raw_length && Blake3::of(&raw) == frame.raw_checksum { Ok(raw) } else { Err(damaged()) }
 }
 
 /// Runs the post-data section: indexes, constraints, triggers, rules, policies, materialised views.

@@ -3,6 +3,7 @@
 //! Run again after it was done, it finds its marker and does nothing: a late double can never drop what others
 //! have loaded. Run again after it was killed, it starts over.
 
+use permafrost_pgarchive::{Section, TableOfContents};
 use permafrost_vault::plan::Source;
 
 use super::{
@@ -47,7 +48,9 @@ pub async fn prepare(restore: &Restore<'_>) -> Result<(), EngineError> {
     ))
     .await
     .map_err(EngineError::query("create the table of markers"))?;
-    let archive = archive_of(restore.toc)?;
+    let mut toc = restore.toc.clone();
+    large_objects_first(&mut toc);
+    let archive = archive_of(&toc)?;
     restore
         .restore_programs(&new)?
         .program("pg_restore", &login)?
@@ -61,6 +64,17 @@ pub async fn prepare(restore: &Restore<'_>) -> Result<(), EngineError> {
         .map_err(EngineError::query("write a marker"))?;
     new.close().await;
     Ok(())
+}
+
+/// Large objects are made, with their owners and grants, before their bytes are loaded: as of archive version 1.16
+/// pg_dump counts them as data.
+fn large_objects_first(toc: &mut TableOfContents) {
+    for entry in &mut toc.entries {
+        let of_large_object = entry.tag.as_bytes().starts_with(b"LARGE OBJECT");
+        if entry.desc == *"BLOB METADATA" || (of_large_object && entry.section != Section::PreData) {
+            entry.section = Section::PreData;
+        }
+    }
 }
 
 async fn create_database(server: &mut Connection, name: &str, source: &Source) -> Result<(), EngineError> {

@@ -41,10 +41,10 @@ pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, F
     let tables = manifest.tables.into_iter().map(|table| TableSummary {
         schema: table.schema,
         name: table.name,
-        rows: table.rows,
-        raw_bytes: table.raw_bytes,
-        stored_bytes: table.stored_bytes,
-        checksum: table.checksum.to_string(),
+        rows: table.sums.rows,
+        raw_bytes: table.sums.raw_bytes,
+        stored_bytes: table.sums.stored_bytes,
+        checksum: table.sums.checksum.to_string(),
     });
     Answer::ok(&RecoveryPointDetail { point, contents: largest(tables.collect()) })
 }
