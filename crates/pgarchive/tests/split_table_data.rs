@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[allow(dead_code, reason = "each test uses a part of it")]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
