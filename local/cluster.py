@@ -80,16 +80,19 @@ def can_enter(directory: Path) -> bool:
     return subprocess.run(["test", "-x", str(directory)], **user_options(), check=False).returncode == 0
 
 
-def make_home(name: str) -> Path:
-    """Make the directory of this name that belongs to the server's user, where that user can get at it.
+def home_of(name: str) -> Path:
+    """Where the directory of this name that belongs to the server's user is to be: below `.local` if it can be."""
+    if not user_options() or can_enter(STATE):
+        return STATE / name
+    digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"permafrost-{digest}" / name
 
-    One that somebody else made beforehand outside the checkout is refused.
-    """
+
+def make_home(name: str) -> Path:
+    """Make the directory of `home_of`. One that somebody else made beforehand outside the checkout is refused."""
     STATE.mkdir(exist_ok=True)
-    place = STATE / name
-    if user_options() and not can_enter(STATE):
-        digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
-        place = Path(tempfile.gettempdir()) / f"permafrost-{digest}" / name
+    place = home_of(name)
+    if not place.is_relative_to(STATE):
         if not place.exists():
             say(f"the server's user cannot enter {ROOT}; its files go to {place.parent}")
         place.parent.mkdir(mode=0o755, exist_ok=True)

@@ -141,7 +141,8 @@ def require_tools() -> None:
 
 def npm(*arguments: str) -> str:
     """Run npm with the caller's configuration, away from any project of npm's, and return what it prints."""
-    done = subprocess.run(["npm", *arguments, "--silent"], cwd=STATE, capture_output=True, text=True, check=False)
+    command = ["npm", *arguments, "--loglevel=error"]
+    done = subprocess.run(command, cwd=STATE, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Problem(
             f"`npm {' '.join(arguments)}` failed: {done.stderr.strip() or done.stdout.strip()}",

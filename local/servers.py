@@ -162,5 +162,7 @@ def down() -> None:
 
 def clean() -> None:
     """Remove what lies outside `.local`."""
-    for found in records().values():
-        cluster.remove_outside(Path(found["data_dir"]).parent.parent)
+    homes = {Path(found["data_dir"]).parent.parent for found in records().values()}
+    # One where nothing was finished is written down nowhere.
+    for home in homes | {cluster.home_of("servers")}:
+        cluster.remove_outside(home)
