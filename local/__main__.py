@@ -63,7 +63,7 @@ def main() -> int:
     for name, command in COMMANDS.items():
         commands.add_parser(name, help=command.__doc__).set_defaults(run=lambda _, command=command: command())
     of_versions = commands.add_parser("servers", help=start_servers.__doc__)
-    of_versions.add_argument("names", nargs="*", help="10 to 18, 12-standby to 18-standby; all majors where none is named")
+    of_versions.add_argument("names", nargs="*", help="10 to 18, 12-standby to 18-standby; every major if none")
     of_versions.set_defaults(run=lambda arguments: start_servers(arguments.names))
     arguments = parser.parse_args()
     # A caller's umask of 077 would hide the cluster's and the layer's files from the server's user.

@@ -22,7 +22,16 @@ SLOT = "standby"
 # What a copy must not have, and directories whose contents it must not have; the documentation of PostgreSQL's
 # base backups says why.
 LEFT_OUT = {"postmaster.pid", "postmaster.opts", "postgresql.auto.conf.tmp"}
-EMPTIED = {"pg_wal", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans"}
+EMPTIED = {
+    "pg_wal",
+    "pg_replslot",
+    "pg_dynshmem",
+    "pg_notify",
+    "pg_serial",
+    "pg_snapshots",
+    "pg_subtrans",
+    "pg_stat_tmp",
+}
 
 
 def make(primary: Server, planned: Server) -> None:
