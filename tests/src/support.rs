@@ -6,6 +6,7 @@
 //! | [`stack`] | where everything is: `.local/stack.json` |
 //! | [`aws`] | clients of the emulator, as root for arranging and as a role for proving what it may |
 //! | [`cli`] | the command `permafrost`, run as the person who may call the API and nothing else |
+//! | [`servers`] | PostgreSQL of every major version, and standbys |
 //! | [`database`] | a database with roles and secrets of its own, gone when the test ends |
 //! | [`jobs`] | protect, back up, restore |
 //! | [`contents`] | what a database holds: schema text, rows, sequences |
@@ -24,6 +25,7 @@ pub mod iam_gate;
 pub mod jobs;
 pub mod point;
 pub mod proxy;
+pub mod servers;
 pub mod stack;
 pub mod tls_front;
 
@@ -32,6 +34,7 @@ pub use cli::Cli;
 pub use contents::Contents;
 pub use database::Database;
 pub use jobs::Protection;
+pub use servers::Server;
 pub use stack::Stack;
 
 /// A word that no other test has: eight hexadecimal digits.
