@@ -10,6 +10,10 @@
 //! - [`Header`]: versions, integer widths, format, compression, when and of what the dump was made.
 //! - [`Entry`]: one object of the archive, every field kept.
 //! - [`CopyStatement`]: the relation and columns of an entry's `COPY`, and the statements made of them.
+//! - [`TocIndex`]: entries by id and name, dependencies in both directions; from it the SQL of each
+//!   entry ([`TocIndex::statements`]) and what may run at once after the data ([`TocIndex::units`]).
+//! - [`Selection`]: which entries some schemas and tables need, and what has to stay behind.
+//! - [`Ownership`], [`Privileges`], [`TablespaceMap`]: whose the restored objects are, and where.
 //! - [`Text`]: strings are in the database's encoding, so they are bytes with a UTF-8 view.
 //!
 //! Archive versions 1.12 to 1.16 are known (PostgreSQL 9.0 to 18), in the custom and the directory
