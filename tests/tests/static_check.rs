@@ -305,13 +305,13 @@ fn token_holders_may_answer() {
     let rule = access::token_holders_may_answer;
     sees(
         rule,
-        &Template("states:SendTaskFailure, states:SendTaskSuccess]", "states:SendTaskFailure]"),
-        "may not answer it",
+        &Machine("backup", "states:::lambda:invoke\n", "states:::lambda:invoke.waitForTaskToken\n"),
+        "HoldSnapshotRole gets a task token and may not answer it",
     );
     sees(
         rule,
-        &Machine("backup", "invoke.waitForTaskToken", "invoke"),
-        "HoldSnapshotRole may answer task tokens and gets none",
+        &Template("Action: [dynamodb:UpdateItem]", "Action: [dynamodb:UpdateItem, states:SendTaskSuccess]"),
+        "may answer task tokens and gets none",
     );
 }
 
