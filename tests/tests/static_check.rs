@@ -57,10 +57,9 @@ fn tasks_time_out() {
     sees(
         rule,
         &Machine("backup", "TimeoutSeconds: 930", "TimeoutSeconds: 900"),
-        "RunDumpTask gives up after 900 s",
+        "HoldSnapshot gives up after 900 s",
     );
     sees(rule, &Machine("backup", "TimeoutSeconds: 150", "TimeoutSeconds: soon"), "is no number");
-    sees(rule, &Template("Default: 960", "Default: 600"), "HoldSnapshot gives up after 600 s");
 }
 
 /// Every path from every state comes by CloseJob before it ends.
@@ -97,7 +96,7 @@ fn states_are_connected() {
         "CommitRecoveryPoint in the machine is never reached",
     );
     sees(rule, &Machine("backup", "    Next: Dump\n", "    Next: Dmup\n"), "leads to Dmup");
-    sees(rule, &Machine("backup", "            End: true\n", ""), "HoldSnapshot in Dump leads nowhere");
+    sees(rule, &Machine("backup", "            End: true\n", ""), "RelaySnapshot in Dump leads nowhere");
     sees(
         rule,
         &Machine("backup", "          EndDump:\n", "          EndCompleted:\n"),
@@ -306,7 +305,7 @@ fn token_holders_may_answer() {
     sees(
         rule,
         &Machine("backup", "states:::lambda:invoke\n", "states:::lambda:invoke.waitForTaskToken\n"),
-        "HoldSnapshotRole gets a task token and may not answer it",
+        "ValidatePermissionsRole gets a task token and may not answer it",
     );
     sees(
         rule,
