@@ -1,5 +1,7 @@
 //! One snapshot in many hands: holders hand it over, workers join it, and what others do meanwhile waits.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod pg_server;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The relay on a hot standby: exporting and handing over work there, and what the standby must undo says so.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod pg_server;
 
 use std::time::Duration;

@@ -13,7 +13,7 @@ use permafrost_function::config;
 pub(crate) const FUNCTION_LIFE: Duration = Duration::from_secs(870);
 /// How long a holder goes on beyond its lifetime for a successor who is late: one that fails is started again, and
 /// may have to try several times to get its locks.
-pub(crate) const GRACE: Duration = Duration::from_secs(240);
+pub(crate) const GRACE: Duration = Duration::from_mins(4);
 
 /// What the template configures.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ impl Limits {
     }
 
     /// How long a function must be able to live that begins to hold.
-    pub(crate) fn to_hold(&self) -> Duration {
+    pub(crate) fn to_hold(self) -> Duration {
         self.lifetime + GRACE
     }
 }
