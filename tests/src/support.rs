@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`stack`] | where everything is: `.local/stack.json` |
 //! | [`aws`] | clients of the emulator, as root for arranging and as a role for proving what it may |
+//! | [`bank`] | money that moves all the time, and what is exact in a copy of one moment |
 //! | [`cli`] | the command `permafrost`, run as the person who may call the API and nothing else |
 //! | [`servers`] | PostgreSQL of every major version, and standbys |
 //! | [`database`] | a database with roles and secrets of its own, gone when the test ends |
@@ -18,6 +19,7 @@
 //! Everything here panics where it cannot do its work: a test whose arrangement fails has failed.
 
 pub mod aws;
+pub mod bank;
 pub mod cli;
 pub mod contents;
 pub mod database;
