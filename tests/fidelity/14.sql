@@ -8,7 +8,7 @@ CREATE FUNCTION atomic_body(who text) RETURNS TABLE (id int, name text) LANGUAGE
         INSERT INTO logged_changes VALUES (1, who || 'it''s');
         SELECT e.id, e.name FROM employees AS e JOIN departments AS d ON d.head = e.id WHERE e.name = who;
     END;
-CREATE PROCEDURE atomic_procedure(OUT total bigint, n int) LANGUAGE sql
+CREATE PROCEDURE atomic_procedure(n int, OUT total bigint) LANGUAGE sql
     BEGIN ATOMIC SELECT count(*) + n FROM texts; END;
 -- pg_dump must make these in this order: a function of a view's rows, and a view of that function.
 CREATE VIEW under_function AS SELECT 1 AS a;
@@ -46,12 +46,12 @@ CREATE OR REPLACE TRIGGER replaced AFTER INSERT ON employees FOR EACH ROW EXECUT
 CREATE VIEW cycles AS
     WITH RECURSIVE tree (id, manager) AS (
         SELECT id, manager FROM employees WHERE id = 1 UNION ALL SELECT e.id, e.manager FROM employees AS e JOIN tree ON tree.manager = e.id
-    ) SEARCH DEPTH FIRST BY id SET ordering CYCLE id SET is_cycle TO 'Y' DEFAULT 'N' USING path
-    SELECT * FROM tree;
+    ) SEARCH DEPTH FIRST BY id SET ordering CYCLE id SET is_cycle USING path
+    SELECT id, manager, is_cycle FROM tree ORDER BY ordering;
 CREATE VIEW joined_as AS SELECT j.id FROM (employees JOIN departments USING (id) AS j);
 CREATE VIEW subscripted AS SELECT binary_['a']['c'] AS c, extract(epoch FROM moments.at) AS e FROM documents JOIN moments USING (id);
 INSERT INTO numbers (id, exact) VALUES (20, 'Infinity'), (21, '-Infinity');
 ALTER TABLE wide_rows ALTER value SET COMPRESSION pglz;
 CREATE VIEW grouped_distinct AS SELECT department, manager, count(*) FROM employees GROUP BY DISTINCT ROLLUP (department, manager), CUBE (department);
-CREATE UNLOGGED TABLE unlogged_serial (id serial, at int GENERATED ALWAYS AS IDENTITY);
+CREATE UNLOGGED TABLE unlogged_serial (id serial);
 ALTER SUBSCRIPTION to_nowhere SET (binary = true, streaming = true);

@@ -13,7 +13,8 @@ CREATE TABLE partly_nulled (
 -- ---- Publications
 
 CREATE PUBLICATION of_schemas FOR TABLES IN SCHEMA theirs, twin;
-CREATE PUBLICATION of_rows_and_columns FOR TABLE employees (id, name), departments WHERE (id > 1 AND head IS NOT NULL), TABLES IN SCHEMA "Schéma ""quoted"".and. dotted";
+CREATE PUBLICATION of_rows_and_columns FOR TABLE employees (id, name), departments WHERE (id > 1 AND head IS NOT NULL);
+CREATE PUBLICATION of_rows_and_schema FOR TABLE departments WHERE (id > 2), TABLES IN SCHEMA "Schéma ""quoted"".and. dotted";
 ALTER SUBSCRIPTION to_nowhere SET (disable_on_error = true);
 
 -- ---- Views, sequences, functions
@@ -25,9 +26,10 @@ ALTER SEQUENCE unlogged_sequence SET LOGGED;
 CREATE UNLOGGED SEQUENCE still_unlogged;
 CREATE TABLE scaled (id int, thousands numeric(3, -3), tiny numeric(2, 5));
 INSERT INTO scaled VALUES (1, 123456, 0.00012);
+CREATE TABLE merged (id int PRIMARY KEY, head int);
 CREATE FUNCTION merges() RETURNS void LANGUAGE sql
     BEGIN ATOMIC
-        MERGE INTO departments AS d USING employees AS e ON d.id = e.department AND e.manager IS NULL
+        MERGE INTO merged AS d USING employees AS e ON d.id = e.department AND e.manager IS NULL
             WHEN MATCHED AND d.head > 100 THEN DELETE
             WHEN MATCHED THEN UPDATE SET head = e.id
             WHEN NOT MATCHED THEN INSERT (id, head) VALUES (e.department, e.id);
@@ -37,3 +39,5 @@ ALTER MATERIALIZED VIEW of_other_method SET ACCESS METHOD heap_too;
 CREATE TABLE clustered_whole (id int PRIMARY KEY) PARTITION BY RANGE (id);
 CREATE TABLE clustered_part PARTITION OF clustered_whole FOR VALUES FROM (0) TO (10);
 CLUSTER clustered_part USING clustered_part_pkey;
+-- Its sequence is unlogged, as the table is.
+CREATE UNLOGGED TABLE unlogged_identity (id int GENERATED ALWAYS AS IDENTITY);

@@ -4,7 +4,7 @@
 
 CREATE VIEW json_built AS
     SELECT json_object('a': 1, 'b': id NULL ON NULL WITH UNIQUE KEYS RETURNING jsonb) AS o, json_array(1, id ABSENT ON NULL) AS a,
-        '{}' IS JSON OBJECT WITH UNIQUE KEYS AS is_json, json_arrayagg(id ORDER BY id) FILTER (WHERE id > 1) OVER () AS agg,
+        '{}' IS JSON OBJECT WITH UNIQUE KEYS AS is_json, (SELECT json_arrayagg(e.id ORDER BY e.id) FILTER (WHERE e.id > 1) FROM employees AS e) AS agg,
         system_user AS who FROM departments;
 CREATE VIEW without_alias AS SELECT * FROM (SELECT 1 AS one);
 CREATE VIEW underscored AS SELECT 1_000 + 0xFF + 0b11 AS n, any_value(id) AS a FROM employees;

@@ -1,9 +1,9 @@
 -- What PostgreSQL 17 added.
 
--- ---- Partitioned tables: identity, exclusion, access method
+-- ---- Partitioned tables: identity, access method
 
 CREATE TABLE numbered_parts (
-    id int GENERATED ALWAYS AS IDENTITY (START 50), part int, EXCLUDE USING btree (part WITH =, id WITH =)
+    id int GENERATED ALWAYS AS IDENTITY (START 50), part int
 ) PARTITION BY LIST (part) USING heap_too;
 CREATE TABLE numbered_parts_1 PARTITION OF numbered_parts FOR VALUES IN (1);
 CREATE TABLE numbered_parts_2 PARTITION OF numbered_parts FOR VALUES IN (2) USING heap;
@@ -30,11 +30,10 @@ CREATE VIEW json_queried AS
         json_exists(binary_, '$.a ? (@ > $x)' PASSING 1 AS x) AS e, json_scalar(id) AS s, json_serialize(plain RETURNING bytea) AS b FROM documents;
 CREATE FUNCTION merges_and_returns() RETURNS TABLE (action text, id int) LANGUAGE sql
     BEGIN ATOMIC
-        MERGE INTO departments AS d USING (SELECT 1 AS id) AS s ON d.id = s.id
+        MERGE INTO merged AS d USING (SELECT 1 AS id) AS s ON d.id = s.id
             WHEN NOT MATCHED BY SOURCE THEN DO NOTHING WHEN MATCHED THEN UPDATE SET head = 1 RETURNING merge_action(), d.id;
     END;
 ALTER TABLE generated ALTER doubled SET EXPRESSION AS (base * 2 + 0);
 ALTER TABLE texts ALTER value SET STATISTICS DEFAULT;
-ALTER SUBSCRIPTION to_nowhere SET (failover = false);
 INSERT INTO moments (id, took) VALUES (30, 'infinity'), (31, '-infinity');
 CREATE VIEW at_local AS SELECT at AT LOCAL AS l FROM moments;

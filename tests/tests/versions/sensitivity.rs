@@ -1,0 +1,53 @@
+//! The comparison tells databases apart: one that found nothing would prove nothing.
+
+use permafrost_tests::fidelity::contents::Contents;
+use permafrost_tests::fidelity::difference::between;
+use permafrost_tests::fidelity::{Scratch, Server};
+
+/// A change, and how the difference it makes begins.
+const CHANGES: [(&str, &str); 23] = [
+    ("UPDATE app.texts SET value = '' WHERE id = 1", "rows \"app\".\"texts\": changed"),
+    ("UPDATE app.numbers SET \"double\" = 0 WHERE id = 3", "rows \"app\".\"numbers\": changed"),
+    ("UPDATE app.floats_within SET place = '(0.1,0)' WHERE id = 1", "rows \"app\".\"floats_within\": changed"),
+    ("UPDATE app.lists SET numbers = '{1,NULL,3}' WHERE id = 1", "rows \"app\".\"lists\": changed"),
+    ("UPDATE app.wide_rows SET raw = set_byte(raw, 4000000, 1)", "rows \"app\".\"wide_rows\": changed"),
+    ("INSERT INTO app.no_columns DEFAULT VALUES", "rows \"app\".\"no_columns\": changed"),
+    ("DELETE FROM app.hashed_by_mood WHERE id = 1", "rows \"app\".\"hashed_by_mood\": changed"),
+    ("DELETE FROM app.large WHERE id = 30000", "rows \"app\".\"large\": changed"),
+    ("REFRESH MATERIALIZED VIEW app.unfilled", "rows \"app\".\"unfilled\": changed"),
+    ("SELECT nextval('app.never_called')", "sequence \"app\".\"never_called\": changed"),
+    ("SELECT lo_put(70003, 77, '\\x01')", "large object 70003: changed"),
+    ("COMMENT ON LARGE OBJECT 70002 IS 'x'", "large object 70002: changed"),
+    ("GRANT SELECT ON LARGE OBJECT 70003 TO PUBLIC", "large object 70003: changed"),
+    ("SELECT lo_unlink(70004)", "large object 70004: missing"),
+    ("COMMENT ON TABLE app.texts IS 'x'", "definition COMMENT app.TABLE texts: changed"),
+    ("GRANT SELECT (two) ON app.child TO PUBLIC", "definition ACL app.COLUMN child.two: extra"),
+    ("ALTER TABLE app.elsewhere SET TABLESPACE pg_default", "definition TABLE app.elsewhere: changed"),
+    ("ALTER TABLE twin.texts OWNER TO fidelity_other", "definition TABLE twin.texts: changed"),
+    ("ALTER TABLE app.lists ENABLE TRIGGER always_one", "definition TRIGGER app.lists always_one: changed"),
+    ("DROP POLICY own_rows ON app.secrets_of_many", "definition POLICY app.secrets_of_many own_rows: missing"),
+    ("ALTER PUBLICATION no_tables SET (publish = 'delete')", "definition PUBLICATION -.no_tables: changed"),
+    ("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) FROM fidelity_reader", "definition ACL pg_catalog."),
+    ("{database} SET statement_timeout = 0", "the database's settings: changed"),
+];
+
+/// A value, a row's absence, a comment, a grant, an owner, a position: each is a difference, and the only one.
+#[tokio::test]
+async fn every_change_is_found() {
+    let database = Scratch::with_everything(&Server::of(15)).await;
+    let mut before = Contents::of(database.place()).await;
+    assert_eq!(between(&before, &Contents::of(database.place()).await), [], "nothing has changed");
+    for (change, beginning) in CHANGES {
+        let alter = format!("ALTER DATABASE \"{}\"", database.place().database);
+        let mut connection = database.place().connect().await;
+        connection.execute("SET session_replication_role = replica").await.expect("triggers can be kept quiet");
+        let done = connection.execute(&change.replace("{database}", &alter)).await;
+        done.unwrap_or_else(|error| panic!("{error}: {change}"));
+        connection.close().await;
+        let after = Contents::of(database.place()).await;
+        let found: Vec<String> = between(&before, &after).iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 1, "{change}: {found:#?}");
+        assert!(found[0].starts_with(beginning), "{change}: {found:#?}");
+        before = after;
+    }
+}
