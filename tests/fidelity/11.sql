@@ -31,6 +31,9 @@ CREATE TABLE hashed_by_mood_2 PARTITION OF hashed_by_mood FOR VALUES WITH (MODUL
 INSERT INTO hashed_by_mood SELECT (enum_range(NULL::mood))[1 + i % 5], i FROM generate_series(1, 500) AS i;
 CREATE TABLE events_rest PARTITION OF events_2031 DEFAULT;
 INSERT INTO events VALUES (9001, '2031-06-01 00:00+00', 'neither');
+REFRESH MATERIALIZED VIEW filled;
+REFRESH MATERIALIZED VIEW a_over_filled;
+REFRESH MATERIALIZED VIEW over_over_filled;
 CREATE INDEX events_by_kind ON events (kind, id DESC) WHERE id > 0;
 CREATE INDEX events_2030_own ON events_2030 (at);
 CREATE INDEX events_by_at ON ONLY events (at);

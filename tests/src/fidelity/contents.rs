@@ -144,7 +144,7 @@ const RELATIONS: &str = "
                 WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typname ~
                     '^_?(float4|float8|point|line|lseg|box|path|polygon|circle)$'
                 THEN format('encode(pg_catalog.%I(r.%I), ''hex'')', t.typsend, a.attname)
-                ELSE format('r.%I', a.attname) END, ', ' ORDER BY a.attname COLLATE \"C\") AS list
+                ELSE format('r.%I', a.attname) END, ', ' ORDER BY a.attname::text COLLATE \"C\") AS list
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         WHERE a.attnum > 0 AND NOT a.attisdropped GROUP BY a.attrelid
     )
@@ -168,7 +168,8 @@ async fn hash(connection: &mut Connection, relation: &str, columns: &str) -> Str
 }
 
 async fn sequences(connection: &mut Connection, facts: &mut BTreeMap<Fact, String>) {
-    const SEQUENCES: &str = "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    const SEQUENCES: &str =
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'";
     for sequence in all(connection, SEQUENCES).await {
         let object = qualified(text(&sequence, 0), text(&sequence, 1));

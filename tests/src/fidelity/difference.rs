@@ -120,12 +120,18 @@ impl fmt::Display for Difference {
 }
 
 /// The objects that both have, where the one before is another: only the first, as all after it may be moved by it.
+/// Defaults are left out: they follow a table's columns, whose order is in the table's own definition.
 fn order(original: &Contents, restored: &Contents) -> Option<Difference> {
     let common = |contents: &Contents, other: &Contents| -> Vec<String> {
         let has = |object: &String| {
             other.facts.contains_key(&Fact { subject: Subject::Definition, object: object.clone() })
         };
-        contents.order.iter().filter(|object| has(object)).cloned().collect()
+        contents
+            .order
+            .iter()
+            .filter(|object| !object.starts_with("DEFAULT ") && has(object))
+            .cloned()
+            .collect()
     };
     let (left, right) = (common(original, restored), common(restored, original));
     let at = left.iter().zip(&right).position(|(left, right)| left != right)?;
@@ -139,7 +145,13 @@ fn changed(f: &mut fmt::Formatter<'_>, original: &str, restored: &str) -> fmt::R
     let (left, right): (Vec<&str>, Vec<&str>) = (original.lines().collect(), restored.lines().collect());
     let start = left.iter().zip(&right).take_while(|(left, right)| left == right).count();
     let most = left.len().min(right.len()) - start;
-    let end = left.iter().rev().zip(right.iter().rev()).take(most).take_while(|(left, right)| left == right).count();
+    let end = left
+        .iter()
+        .rev()
+        .zip(right.iter().rev())
+        .take(most)
+        .take_while(|(left, right)| left == right)
+        .count();
     lines(f, '-', left[start..left.len() - end].iter().copied())?;
     lines(f, '+', right[start..right.len() - end].iter().copied())
 }

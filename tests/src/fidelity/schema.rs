@@ -39,7 +39,8 @@ pub async fn definitions(place: &Place) -> Vec<Definition> {
 }
 
 fn split(dump: &str) -> Vec<Definition> {
-    let lines: Vec<&str> = dump.lines().filter(|line| !NOISE.iter().any(|start| line.starts_with(start))).collect();
+    let lines: Vec<&str> =
+        dump.lines().filter(|line| !NOISE.iter().any(|start| line.starts_with(start))).collect();
     let mut settings = [""; 2];
     let mut found = vec![Definition { object: "SETTINGS".to_owned(), text: String::new() }];
     for (at, line) in lines.iter().enumerate() {
@@ -133,7 +134,10 @@ CREATE INDEX a_key ON app.a (id);
     fn a_dump_is_split_at_its_headings() {
         let found = split(DUMP);
         let objects: Vec<&str> = found.iter().map(|definition| definition.object.as_str()).collect();
-        assert_eq!(objects, ["SETTINGS", "TABLE app.a", "COMMENT app.TABLE \"; Owner: b\"", "INDEX app.a_key"]);
+        assert_eq!(
+            objects,
+            ["SETTINGS", "TABLE app.a", "COMMENT app.TABLE \"; Owner: b\"", "INDEX app.a_key"]
+        );
         assert_eq!(found[0].text, "-- PostgreSQL database dump\nSET row_security = off;\n");
     }
 

@@ -52,7 +52,8 @@ other_version! {
 async fn bring_back(from: u32, to: u32) {
     let original = Scratch::with_everything(&Server::of(from)).await;
     let restored = Scratch::reserved(&Server::of(to)).await;
-    let (source, target) = (Secret::of(&original.place().server).await, Secret::of(&restored.place().server).await);
+    let (source, target) =
+        (Secret::of(&original.place().server).await, Secret::of(&restored.place().server).await);
     let cli = Cli::operator();
     let name = &original.place().database;
     cli.protect(&protection(&original, &source)).await;
@@ -61,8 +62,18 @@ async fn bring_back(from: u32, to: u32) {
     let server = &restored.place().server;
     let port = server.port.to_string();
     let restore = [
-        "restore", name, "--to-database", &restored.place().database, "--secret-arn", &target.arn, "--host", &server.host,
-        "--port", &port, "--tls", "disable",
+        "restore",
+        name,
+        "--to-database",
+        &restored.place().database,
+        "--secret-arn",
+        &target.arn,
+        "--host",
+        &server.host,
+        "--port",
+        &port,
+        "--tls",
+        "disable",
     ];
     let job = cli.run(&restore).await.result();
     // What an older server cannot take is in the job's warnings.

@@ -8,9 +8,15 @@ use permafrost_tests::fidelity::{Scratch, Server};
 const CHANGES: [(&str, &str); 23] = [
     ("UPDATE app.texts SET value = '' WHERE id = 1", "rows \"app\".\"texts\": changed"),
     ("UPDATE app.numbers SET \"double\" = 0 WHERE id = 3", "rows \"app\".\"numbers\": changed"),
-    ("UPDATE app.floats_within SET place = '(0.1,0)' WHERE id = 1", "rows \"app\".\"floats_within\": changed"),
+    (
+        "UPDATE app.floats_within SET place = '(0.1,0)' WHERE id = 1",
+        "rows \"app\".\"floats_within\": changed",
+    ),
     ("UPDATE app.lists SET numbers = '{1,NULL,3}' WHERE id = 1", "rows \"app\".\"lists\": changed"),
-    ("UPDATE app.wide_rows SET raw = set_byte(raw, 4000000, 1)", "rows \"app\".\"wide_rows\": changed"),
+    (
+        "UPDATE app.wide_rows SET raw = set_byte(raw, 4000000, 1) WHERE id = 1",
+        "rows \"app\".\"wide_rows\": changed",
+    ),
     ("INSERT INTO app.no_columns DEFAULT VALUES", "rows \"app\".\"no_columns\": changed"),
     ("DELETE FROM app.hashed_by_mood WHERE id = 1", "rows \"app\".\"hashed_by_mood\": changed"),
     ("DELETE FROM app.large WHERE id = 30000", "rows \"app\".\"large\": changed"),
@@ -25,9 +31,15 @@ const CHANGES: [(&str, &str); 23] = [
     ("ALTER TABLE app.elsewhere SET TABLESPACE pg_default", "definition TABLE app.elsewhere: changed"),
     ("ALTER TABLE twin.texts OWNER TO fidelity_other", "definition TABLE twin.texts: changed"),
     ("ALTER TABLE app.lists ENABLE TRIGGER always_one", "definition TRIGGER app.lists always_one: changed"),
-    ("DROP POLICY own_rows ON app.secrets_of_many", "definition POLICY app.secrets_of_many own_rows: missing"),
+    (
+        "DROP POLICY own_rows ON app.secrets_of_many",
+        "definition POLICY app.secrets_of_many own_rows: missing",
+    ),
     ("ALTER PUBLICATION no_tables SET (publish = 'delete')", "definition PUBLICATION -.no_tables: changed"),
-    ("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) FROM fidelity_reader", "definition ACL pg_catalog."),
+    (
+        "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) FROM fidelity_reader",
+        "definition ACL pg_catalog.",
+    ),
     ("{database} SET statement_timeout = 0", "the database's settings: changed"),
 ];
 
@@ -40,7 +52,10 @@ async fn every_change_is_found() {
     for (change, beginning) in CHANGES {
         let alter = format!("ALTER DATABASE \"{}\"", database.place().database);
         let mut connection = database.place().connect().await;
-        connection.execute("SET session_replication_role = replica").await.expect("triggers can be kept quiet");
+        connection
+            .execute("SET session_replication_role = replica")
+            .await
+            .expect("triggers can be kept quiet");
         let done = connection.execute(&change.replace("{database}", &alter)).await;
         done.unwrap_or_else(|error| panic!("{error}: {change}"));
         connection.close().await;
