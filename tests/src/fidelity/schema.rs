@@ -18,7 +18,13 @@ pub struct Definition {
 }
 
 /// Lines that differ between any two dumps.
-const NOISE: [&str; 4] = ["\\restrict ", "\\unrestrict ", "-- Dumped from database", "-- Dumped by pg_dump"];
+const NOISE: [&str; 5] = [
+    "-- PostgreSQL database dump complete",
+    "\\restrict ",
+    "\\unrestrict ",
+    "-- Dumped from database",
+    "-- Dumped by pg_dump",
+];
 
 /// The settings that stand before objects.
 const SETTINGS: [&str; 2] = ["SET default_tablespace = ", "SET default_table_access_method = "];
@@ -41,7 +47,8 @@ pub async fn definitions(place: &Place) -> Vec<Definition> {
 fn split(dump: &str) -> Vec<Definition> {
     let lines: Vec<&str> =
         dump.lines().filter(|line| !NOISE.iter().any(|start| line.starts_with(start))).collect();
-    let mut settings = [""; 2];
+    // Servers before 12 know no access methods of tables: theirs is heap.
+    let mut settings = ["SET default_tablespace = '';", "SET default_table_access_method = heap;"];
     let mut found = vec![Definition { object: "SETTINGS".to_owned(), text: String::new() }];
     for (at, line) in lines.iter().enumerate() {
         if let Some(definition) = heading(&lines, at) {

@@ -18,7 +18,7 @@ const CHANGES: [(&str, &str); 23] = [
         "rows \"app\".\"wide_rows\": changed",
     ),
     ("INSERT INTO app.no_columns DEFAULT VALUES", "rows \"app\".\"no_columns\": changed"),
-    ("DELETE FROM app.hashed_by_mood WHERE id = 1", "rows \"app\".\"hashed_by_mood\": changed"),
+    ("INSERT INTO app.hashed_by_mood VALUES (NULL, 1)", "rows \"app\".\"hashed_by_mood\": changed"),
     ("DELETE FROM app.large WHERE id = 30000", "rows \"app\".\"large\": changed"),
     ("REFRESH MATERIALIZED VIEW app.unfilled", "rows \"app\".\"unfilled\": changed"),
     ("SELECT nextval('app.never_called')", "sequence \"app\".\"never_called\": changed"),
