@@ -74,6 +74,9 @@ pub(crate) fn of_permafrost(from: u32, to: u32) -> Vec<Expected> {
         );
         differing(&["OPERATOR CLASS app.box_too", "OPERATOR FAMILY app.box_too"], LOOSE_MEMBERS);
     }
+    if older < 11 {
+        differing(&["TRIGGER *"], "11 writes EXECUTE FUNCTION instead of EXECUTE PROCEDURE");
+    }
     if to < from {
         differing(
             &LOST_ON_15,
