@@ -52,10 +52,13 @@ async fn every_change_is_found() {
     for (change, beginning) in CHANGES {
         let alter = format!("ALTER DATABASE \"{}\"", database.place().database);
         let mut connection = database.place().connect().await;
-        connection
-            .execute("SET session_replication_role = replica")
-            .await
-            .expect("triggers can be kept quiet");
+        // Triggers that write elsewhere would make a second difference; event triggers may not hear of the role.
+        if change.starts_with("UPDATE") {
+            connection
+                .execute("SET session_replication_role = replica")
+                .await
+                .expect("triggers can be kept quiet");
+        }
         let done = connection.execute(&change.replace("{database}", &alter)).await;
         done.unwrap_or_else(|error| panic!("{error}: {change}"));
         connection.close().await;
