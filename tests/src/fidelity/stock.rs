@@ -23,10 +23,10 @@ pub async fn copy(from: &Place, to: &Place) -> Vec<String> {
 /// # Panics
 /// It cannot be run.
 pub async fn restore(archive: &std::path::Path, to: &Place, major: u32) -> Vec<String> {
+    const ERROR: &str = "pg_restore: error: could not execute query: ERROR:  ";
     let mut restore = to.client("pg_restore", major);
     let restored = restore.arg(archive).output().await.expect("pg_restore can be run");
     let complaints = String::from_utf8_lossy(&restored.stderr);
-    const ERROR: &str = "pg_restore: error: could not execute query: ERROR:  ";
     let errors: Vec<String> =
         complaints.lines().filter_map(|line| line.strip_prefix(ERROR)).map(str::to_owned).collect();
     // Status 1 without a statement that failed: the archive itself could not be read.

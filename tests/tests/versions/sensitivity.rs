@@ -29,7 +29,7 @@ const CHANGES: [(&str, &str); 23] = [
     ("COMMENT ON TABLE app.texts IS 'x'", "definition COMMENT app.TABLE texts: changed"),
     ("GRANT SELECT (two) ON app.child TO PUBLIC", "definition ACL app.COLUMN child.two: extra"),
     ("ALTER TABLE app.elsewhere SET TABLESPACE pg_default", "definition TABLE app.elsewhere: changed"),
-    ("ALTER TABLE twin.texts OWNER TO fidelity_other", "definition TABLE twin.texts: changed"),
+    ("ALTER VIEW theirs.view_too OWNER TO fidelity_reader", "definition VIEW theirs.view_too: changed"),
     ("ALTER TABLE app.lists ENABLE TRIGGER always_one", "definition TRIGGER app.lists always_one: changed"),
     (
         "DROP POLICY own_rows ON app.secrets_of_many",
