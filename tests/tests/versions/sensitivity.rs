@@ -50,7 +50,7 @@ async fn every_change_is_found() {
     let mut before = Contents::of(database.place()).await;
     assert_eq!(between(&before, &Contents::of(database.place()).await), [], "nothing has changed");
     for (change, expected) in CHANGES {
-        let alter = format!("ALTER DATABASE \"{}\"", database.place().database);
+        let alter_database = format!("ALTER DATABASE \"{}\"", database.place().database);
         let mut connection = database.place().connect().await;
         // Triggers that write elsewhere would make a second difference; event triggers may not hear of the role.
         if change.starts_with("UPDATE") {
@@ -59,7 +59,7 @@ async fn every_change_is_found() {
                 .await
                 .expect("triggers can be kept quiet");
         }
-        let done = connection.execute(&change.replace("{database}", &alter)).await;
+        let done = connection.execute(&change.replace("{database}", &alter_database)).await;
         done.unwrap_or_else(|error| panic!("{error}: {change}"));
         connection.close().await;
         let after = Contents::of(database.place()).await;
