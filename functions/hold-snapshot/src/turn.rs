@@ -103,8 +103,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { lifetime: Duration::from_secs(100), snapshot: Duration::from_secs(86_400) };
+    const LIMITS: Limits = Limits { lifetime: Duration::from_secs(100), snapshot: Duration::from_hours(24) };
     const LONG: Duration = Duration::from_secs(860);
 
     fn at(second: i64) -> Timestamp {
@@ -152,7 +151,7 @@ mod tests {
 
     #[test]
     fn nobody_takes_over_who_cannot_hold_long_enough() {
-        let short = LIMITS.to_hold() - Duration::from_millis(1);
+        let short = LIMITS.to_hold().saturating_sub(Duration::from_millis(1));
         for second in [0, 100] {
             for lane in [Lane::Odd, Lane::Even] {
                 assert_eq!(turn(lane, Some(&held(1, 500)), at(second), short, &LIMITS), Turn::Leave);
@@ -160,7 +159,7 @@ mod tests {
         }
         assert_eq!(turn(Lane::Even, None, at(0), short, &LIMITS), Turn::Leave);
         // Whoever has waited for as long as the other holds can still hold.
-        let waited = crate::limits::FUNCTION_LIFE - Limits::LONGEST_LIFETIME;
+        let waited = crate::limits::FUNCTION_LIFE.saturating_sub(Limits::LONGEST_LIFETIME);
         let longest = Limits { lifetime: Limits::LONGEST_LIFETIME, ..LIMITS };
         let snapshot = held(1, 500);
         let turn = turn(Lane::Even, Some(&snapshot), at(315), waited, &longest);

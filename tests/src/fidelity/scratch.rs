@@ -32,7 +32,7 @@ impl Scratch {
     pub async fn empty(server: &Server) -> Self {
         script::prepare(server).await;
         let scratch = Self::to_come(server);
-        let mut connection = server.place("postgres").connect().await;
+        let mut connection = Place::on(server, "postgres").connect().await;
         let create = format!(
             "CREATE DATABASE {} OWNER fidelity_owner TEMPLATE template0 ENCODING 'UTF8' \
              LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8'",
@@ -58,12 +58,12 @@ impl Scratch {
     }
 
     fn to_come(server: &Server) -> Self {
-        Self { place: server.place(&format!("fidelity-{}-{}", server.major, unique())) }
+        Self { place: Place::on(server, &format!("fidelity-{}-{}", server.major, unique())) }
     }
 
     async fn remove(place: &Place) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let name = literal(&place.database);
-        let mut server = Connection::connect(&place.server.place("postgres").options()).await?;
+        let mut server = Connection::connect(&Place::on(&place.server, "postgres").options()).await?;
         // A database with a subscription cannot be dropped.
         let subscriptions = format!(
             "SELECT s.subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = {name}"

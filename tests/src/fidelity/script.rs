@@ -5,7 +5,7 @@
 
 use permafrost_engine::pg::Connection;
 
-use super::Server;
+use super::{Place, Server};
 
 /// A line that begins a section.
 const HEADING: &str = "-- ---- ";
@@ -31,7 +31,7 @@ const BY_VERSION: [(u32, &str); 9] = [
 /// # Panics
 /// The server refuses.
 pub async fn prepare(server: &Server) {
-    let mut connection = server.place("postgres").connect().await;
+    let mut connection = Place::on(server, "postgres").connect().await;
     // Tests prepare the same server at the same time.
     run(&mut connection, "waiting", "SELECT pg_advisory_lock(7305)").await;
     let exists = connection.query("SELECT 1 FROM pg_tablespace WHERE spcname = 'fidelity_space'", &[]).await;

@@ -17,7 +17,8 @@ impl Secret {
     /// The emulator refuses.
     pub async fn of(server: &Server) -> Self {
         let name = format!("permafrost/test-server-{}-{}", server.major, unique());
-        let value = serde_json::json!({ "username": server.user, "password": server.password }).to_string();
+        let value =
+            serde_json::json!({ "username": server.user, "password": server.password.expose() }).to_string();
         let made = Aws::root().secrets().create_secret().name(name).secret_string(value).send().await;
         Self { arn: made.expect("a secret can be made").arn.expect("a secret has an ARN") }
     }

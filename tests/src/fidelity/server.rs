@@ -2,33 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
-use permafrost_engine::pg::{ConnectOptions, Connection, Password, TlsMode};
+use permafrost_engine::pg::{ConnectOptions, Connection};
 use tokio::process::Command;
 
 use crate::support::Stack;
 
-const SERVERS: &str = "PERMAFROST_TEST_SERVERS";
+pub use crate::support::servers::Server;
+
+/// Where the clients are, if not where the stack says.
 const CLIENTS: &str = "PERMAFROST_TEST_PG_CLIENTS";
 
-/// A PostgreSQL server that tests may fill, reached without TLS as a superuser.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// The major version: 10 to 18.
-    pub major: u32,
-    /// Its address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Its superuser.
-    pub user: String,
-    /// The superuser's password. A server that trusts everybody does not look at it.
-    pub password: String,
-}
-
 /// A database on a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// The server.
     pub server: Server,
@@ -36,24 +22,12 @@ pub struct Place {
     pub database: String,
 }
 
-impl Server {
-    /// The server of a major version: of `PERMAFROST_TEST_SERVERS`, words of the form `15=user:password@host:port`.
-    ///
-    /// # Panics
-    /// There is none.
-    pub fn of(major: u32) -> Self {
-        let text = std::env::var(SERVERS).unwrap_or_default();
-        let found = text.split_whitespace().filter_map(parse).find(|server| server.major == major);
-        found.unwrap_or_else(|| panic!("{SERVERS} names no server of version {major}: {text:?}"))
-    }
-
-    /// A database of this server, which need not exist.
-    pub fn place(&self, database: &str) -> Place {
-        Place { server: self.clone(), database: database.to_owned() }
-    }
-}
-
 impl Place {
+    /// A database of a server, which need not exist.
+    pub fn on(server: &Server, database: &str) -> Self {
+        Self { server: server.clone(), database: database.to_owned() }
+    }
+
     /// A superuser's session.
     ///
     /// # Panics
@@ -65,16 +39,7 @@ impl Place {
 
     /// How a superuser connects.
     pub fn options(&self) -> ConnectOptions {
-        ConnectOptions {
-            host: self.server.host.clone(),
-            port: self.server.port,
-            database: self.database.clone(),
-            user: self.server.user.clone(),
-            password: Some(Password::new(self.server.password.clone())),
-            tls: TlsMode::Disable,
-            application_name: "permafrost tests".to_owned(),
-            connect_timeout: Duration::from_secs(10),
-        }
+        self.server.superuser(&self.database)
     }
 
     /// A program of PostgreSQL's that connects here as the superuser: in the version given, or in the next on board.
@@ -92,7 +57,7 @@ impl Place {
             .env("PGHOST", &self.server.host)
             .env("PGPORT", self.server.port.to_string())
             .env("PGUSER", &self.server.user)
-            .env("PGPASSWORD", &self.server.password)
+            .env("PGPASSWORD", self.server.password.expose())
             // In the form of a connection string: a name may hold anything.
             .arg(format!("--dbname=dbname='{}'", self.database.replace('\\', r"\\").replace('\'', r"\'")))
             .stdin(Stdio::null())
@@ -120,19 +85,4 @@ fn clients() -> Vec<(u32, PathBuf)> {
         .collect();
     found.sort();
     found
-}
-
-/// `15=user:password@host:port`
-fn parse(word: &str) -> Option<Server> {
-    let (major, rest) = word.split_once('=')?;
-    let (login, address) = rest.rsplit_once('@')?;
-    let (user, password) = login.split_once(':')?;
-    let (host, port) = address.rsplit_once(':')?;
-    Some(Server {
-        major: major.parse().ok()?,
-        host: host.to_owned(),
-        port: port.parse().ok()?,
-        user: user.to_owned(),
-        password: password.to_owned(),
-    })
 }

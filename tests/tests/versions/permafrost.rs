@@ -50,8 +50,8 @@ other_version! {
 }
 
 async fn bring_back(from: u32, to: u32) {
-    let original = Scratch::with_everything(&Server::of(from)).await;
-    let restored = Scratch::reserved(&Server::of(to)).await;
+    let original = Scratch::with_everything(&Server::of(from).await).await;
+    let restored = Scratch::reserved(&Server::of(to).await).await;
     let (source, target) =
         (Secret::of(&original.place().server).await, Secret::of(&restored.place().server).await);
     let cli = Cli::operator();

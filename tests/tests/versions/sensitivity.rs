@@ -46,7 +46,7 @@ const CHANGES: [(&str, &str); 23] = [
 /// A value, a row's absence, a comment, a grant, an owner, a position: each is a difference, and the only one.
 #[tokio::test]
 async fn every_change_is_found() {
-    let database = Scratch::with_everything(&Server::of(15)).await;
+    let database = Scratch::with_everything(&Server::of(15).await).await;
     let mut before = Contents::of(database.place()).await;
     assert_eq!(between(&before, &Contents::of(database.place()).await), [], "nothing has changed");
     for (change, expected) in CHANGES {

@@ -48,8 +48,8 @@ other_version! {
 }
 
 async fn bring_back(from: u32, to: u32) {
-    let original = Scratch::with_everything(&Server::of(from)).await;
-    let restored = Scratch::empty(&Server::of(to)).await;
+    let original = Scratch::with_everything(&Server::of(from).await).await;
+    let restored = Scratch::empty(&Server::of(to).await).await;
     let complaints = stock::copy(original.place(), restored.place()).await;
     if expected::complaints(from, to) == Complaints::None {
         assert!(complaints.is_empty(), "pg_restore complained: {complaints:#?}");
