@@ -82,8 +82,8 @@ pub(crate) struct RunOptions {
     /// Measure these parts alone.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<Part>,
-    /// Run these programs alone (names as in the table).
-    #[arg(long, value_delimiter = ',')]
+    /// Run these programs alone (a name as in the table; more by saying it again).
+    #[arg(long = "subject")]
     pub(crate) subjects: Vec<String>,
     /// The server's programs; Debian's newest if absent.
     #[arg(long)]
@@ -97,6 +97,12 @@ pub(crate) struct RunOptions {
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench")]
     pub(crate) out: PathBuf,
+    /// How many seconds to wait before a run for other programs to leave the machine alone.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) patience_s: u64,
+    /// How often a run that others have disturbed is done again.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) again: u32,
     /// End with failure where an expectation is missed.
     #[arg(long)]
     pub(crate) check: bool,

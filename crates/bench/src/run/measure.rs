@@ -17,10 +17,6 @@ use crate::{say, usage};
 
 /// The share of the machine's CPU that others may take during a run before it is done again.
 const FOREIGN_SHARE: f64 = 0.10;
-/// How often a run is done again because of others.
-const AGAIN: u32 = 4;
-/// How long to wait for others to be quiet before a run.
-const QUIET_WAIT: Duration = Duration::from_secs(120);
 /// The server's processes end a moment after their clients.
 const BACKENDS_END: Duration = Duration::from_millis(200);
 
@@ -112,8 +108,8 @@ impl Bench {
     async fn measure_in_quiet(&self, subject: &Subject) -> Result<Sample, BenchError> {
         let cores = cores();
         let mut best: Option<Sample> = None;
-        for _ in 0..AGAIN {
-            wait_for_quiet(cores).await?;
+        for left in (0..=self.options.again).rev() {
+            wait_for_quiet(cores, Duration::from_secs(self.options.patience_s)).await?;
             let sample = self.measure(subject).await?;
             let share = |sample: &Sample| sample.foreign_cpu_seconds / (sample.seconds * cores);
             if best.as_ref().is_none_or(|best| share(&sample) < share(best)) {
@@ -122,7 +118,9 @@ impl Bench {
             if best.as_ref().is_some_and(|best| share(best) <= FOREIGN_SHARE) {
                 break;
             }
-            say::line(&format!("  {}: others took part of the machine; once more", subject.name));
+            if left > 0 {
+                say::line(&format!("  {}: others took part of the machine; once more", subject.name));
+            }
         }
         best.ok_or_else(|| BenchError::Wrong(format!("{} was never run", subject.name)))
     }
@@ -259,8 +257,8 @@ fn carry_out(work: &Ready, port: u16) -> Result<Option<Outcome>, BenchError> {
 }
 
 /// Waits until the machine is nearly idle, and no longer than is decent.
-async fn wait_for_quiet(cores: f64) -> Result<(), BenchError> {
-    let until = Instant::now() + QUIET_WAIT;
+async fn wait_for_quiet(cores: f64, patience: Duration) -> Result<(), BenchError> {
+    let until = Instant::now() + patience;
     loop {
         let before = usage::busy_seconds()?;
         tokio::time::sleep(Duration::from_millis(500)).await;
