@@ -1,7 +1,9 @@
 //! A run: the server, the databases, the parts, the verdict.
 
 mod dumps;
+mod many;
 mod measure;
+mod restores;
 mod store;
 
 use std::path::PathBuf;
@@ -49,6 +51,15 @@ pub(crate) async fn run(options: &RunOptions) -> Result<Verdict, BenchError> {
     }
     if wanted(Part::DumpMixed) {
         reports.push(bench.dumps(Part::DumpMixed, &mixed).await?);
+    }
+    if wanted(Part::RestoreGiant) {
+        reports.push(bench.restores(Part::RestoreGiant, &giant).await?);
+    }
+    if wanted(Part::RestoreMixed) {
+        reports.push(bench.restores(Part::RestoreMixed, &mixed).await?);
+    }
+    if wanted(Part::Tables) {
+        reports.push(bench.many_tables(options.tables).await?);
     }
     let mut missed = false;
     for report in &reports {

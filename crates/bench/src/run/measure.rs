@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Bench;
 use super::store::StoreProcess;
+use crate::args::{Destination, Place};
 use crate::error::BenchError;
 use crate::peers::{self, Invocation};
 use crate::permafrost::Outcome;
@@ -55,7 +57,20 @@ pub(crate) enum Work {
     /// `pg_dump | zstd | upload`.
     Uploaded(Vec<Invocation>),
     /// A dump by Permafrost of this database.
-    Dump(String, crate::args::Destination),
+    Dump(String, Destination),
+    /// A stock program that fills a database, which is made empty before.
+    IntoDatabase(Invocation, String),
+    /// One that copies the tables of the first database into the second, which has all of them, empty, before.
+    BetweenDatabases(Invocation, String, String),
+    /// A restore by Permafrost, as this database, of a point in this store.
+    Restore(String, Arc<Seeded>),
+}
+
+/// A store that holds a point.
+#[derive(Debug)]
+pub(crate) struct Seeded {
+    store: StoreProcess,
+    backup: JobId,
 }
 
 /// What one run took.
@@ -126,11 +141,11 @@ impl Bench {
     }
 
     async fn measure(&self, subject: &Subject) -> Result<Sample, BenchError> {
-        let prepared = self.prepare(&subject.work)?;
+        let prepared = self.prepare(&subject.work).await?;
         let load_average = usage::load_average()?;
         let client = usage::cpu_of("self")?.children;
         let server = self.server.cpu_seconds()?;
-        let store = prepared.store.as_ref().map(StoreProcess::cpu_seconds).transpose()?;
+        let store = prepared.store.as_ref().map(Store::cpu_seconds).transpose()?;
         let busy = usage::busy_seconds()?;
         let begin = Instant::now();
 
@@ -161,28 +176,73 @@ impl Bench {
         })
     }
 
-    /// What has to be there before the clock runs: an empty folder, an empty store.
-    fn prepare(&self, work: &Work) -> Result<Prepared, BenchError> {
-        let (store, work) = match work {
-            Work::Piped(stages) => (None, Ready::Piped(stages.clone())),
-            Work::Queued(queue, at_once) => (None, Ready::Queued(queue.clone(), *at_once)),
+    /// What has to be there before the clock runs: an empty folder, an empty store, an empty database.
+    async fn prepare(&self, work: &Work) -> Result<Prepared, BenchError> {
+        let without_store = |work| Prepared { store: None, work };
+        Ok(match work {
+            Work::Piped(stages) => without_store(Ready::Piped(stages.clone())),
+            Work::Queued(queue, at_once) => without_store(Ready::Queued(queue.clone(), *at_once)),
             Work::IntoFolder(invocation) => {
-                let folder = self.folder()?;
-                (None, Ready::Piped(vec![invocation.clone().arg(folder.display().to_string())]))
+                let folder = self.folder()?.display().to_string();
+                without_store(Ready::Piped(vec![invocation.clone().arg(folder)]))
             }
             Work::Uploaded(stages) => {
                 let store = StoreProcess::start(self)?;
                 let mut stages = stages.clone();
                 stages.push(Invocation::new(&self.own, ["upload", "--s3", &store.endpoint()]));
-                (Some(store), Ready::Piped(stages))
+                Prepared { store: Some(Store::Own(store)), work: Ready::Piped(stages) }
             }
             Work::Dump(database, destination) => {
                 let store = StoreProcess::start(self)?;
-                let invocation = self.dump(database, *destination, &store.endpoint(), new_job());
-                (Some(store), Ready::Permafrost(invocation))
+                let work = Ready::Permafrost(self.dump(database, *destination, &store.endpoint(), new_job()));
+                Prepared { store: Some(Store::Own(store)), work }
             }
-        };
-        Ok(Prepared { store, work })
+            Work::IntoDatabase(invocation, database) => {
+                self.drop_database(database).await?;
+                self.server.execute("postgres", &[create(database)]).await?;
+                without_store(Ready::Piped(vec![invocation.clone()]))
+            }
+            Work::BetweenDatabases(invocation, source, target) => {
+                self.drop_database(target).await?;
+                self.server.execute("postgres", &[create(target)]).await?;
+                let tables = [
+                    self.stock("pg_dump", ["--section=pre-data", source]),
+                    self.stock("psql", ["-X", "-q", "-d", target]),
+                ];
+                peers::run_piped(&tables, self.server.port)?;
+                without_store(Ready::Piped(vec![invocation.clone()]))
+            }
+            Work::Restore(database, seeded) => {
+                self.drop_database(database).await?;
+                let work = Ready::Permafrost(self.restore(database, seeded));
+                Prepared { store: Some(Store::Seeded(Arc::clone(seeded))), work }
+            }
+        })
+    }
+
+    /// Drops what a run has made, and starts the next one from a written-out state.
+    pub(crate) async fn drop_database(&self, database: &str) -> Result<(), BenchError> {
+        let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
+        self.server.execute("postgres", &[drop, "CHECKPOINT".to_owned()]).await
+    }
+
+    /// A store that holds a point of this database.
+    pub(crate) async fn seed(&self, database: &str) -> Result<Arc<Seeded>, BenchError> {
+        say::line(&format!("backing {database} up, to be restored"));
+        let (store, backup) = (StoreProcess::start(self)?, new_job());
+        let (dump, port) =
+            (self.dump(database, Destination::S3, &store.endpoint(), backup), self.server.port);
+        let done = tokio::task::spawn_blocking(move || peers::output_of(&dump, port)).await;
+        done.map_err(|error| BenchError::Wrong(error.to_string()))??;
+        Ok(Arc::new(Seeded { store, backup }))
+    }
+
+    fn restore(&self, database: &str, seeded: &Seeded) -> Invocation {
+        let mut args = vec!["restore".to_owned()];
+        args.extend(self.place(database, &seeded.store.endpoint()).args());
+        let (backup, job) = (seeded.backup.to_string(), new_job().to_string());
+        args.extend(["--backup", &backup, "--job", &job].map(str::to_owned));
+        Invocation::new(&self.own, args)
     }
 
     fn folder(&self) -> Result<PathBuf, BenchError> {
@@ -201,13 +261,13 @@ impl Bench {
     pub(crate) fn dump(
         &self,
         database: &str,
-        destination: crate::args::Destination,
+        destination: Destination,
         endpoint: &str,
         job: JobId,
     ) -> Invocation {
         let destination = match destination {
-            crate::args::Destination::S3 => "s3",
-            crate::args::Destination::Null => "null",
+            Destination::S3 => "s3",
+            Destination::Null => "null",
         };
         let mut args = vec!["dump".to_owned()];
         args.extend(self.place(database, endpoint).args());
@@ -215,8 +275,8 @@ impl Bench {
         Invocation::new(&self.own, args)
     }
 
-    fn place(&self, database: &str, endpoint: &str) -> crate::args::Place {
-        crate::args::Place {
+    fn place(&self, database: &str, endpoint: &str) -> Place {
+        Place {
             port: self.server.port,
             database: database.to_owned(),
             s3: endpoint.to_owned(),
@@ -234,8 +294,29 @@ pub(crate) fn new_job() -> JobId {
 
 /// Work with everything that it needs.
 struct Prepared {
-    store: Option<StoreProcess>,
+    store: Option<Store>,
     work: Ready,
+}
+
+/// The S3 server of a run.
+enum Store {
+    /// Its own.
+    Own(StoreProcess),
+    /// That of all restores of a part.
+    Seeded(Arc<Seeded>),
+}
+
+impl Store {
+    fn cpu_seconds(&self) -> Result<f64, BenchError> {
+        match self {
+            Self::Own(process) => process.cpu_seconds(),
+            Self::Seeded(seeded) => seeded.store.cpu_seconds(),
+        }
+    }
+}
+
+fn create(database: &str) -> String {
+    format!("CREATE DATABASE {database} TEMPLATE template0")
 }
 
 #[derive(Clone)]
