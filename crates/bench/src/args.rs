@@ -18,6 +18,15 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Build the databases, measure, and write JSON, a table and plots.
     Run(RunOptions),
+    /// Write the table and the plots for the documents from JSON that is there.
+    Report {
+        /// Where the JSON is.
+        #[arg(long, default_value = "target/bench")]
+        out: PathBuf,
+        /// Where the documents' copy goes.
+        #[arg(long, default_value = "docs/benchmarks")]
+        documents: PathBuf,
+    },
     /// An S3 server in memory, on a port that it says.
     #[command(hide = true)]
     S3Server {

@@ -7,8 +7,10 @@ mod args;
 mod databases;
 mod error;
 mod floor;
+mod pages;
 mod peers;
 mod permafrost;
+mod plot;
 mod report;
 mod run;
 mod s3;
@@ -38,6 +40,7 @@ async fn main() -> ExitCode {
 async fn carry_out(command: Command) -> Result<run::Verdict, BenchError> {
     match command {
         Command::Run(options) => return run::run(&options).await,
+        Command::Report { out, documents } => pages::write(&out, &documents)?,
         Command::S3Server { limit_mb } => s3::server::serve(limit_mb * 1024 * 1024).await?,
         Command::Upload { s3 } => s3::upload::upload(&s3).await?,
         Command::CopyToNothing(options) => floor::copy_to_nothing(&options)?,

@@ -221,7 +221,44 @@ impl Bench {
 }
 
 impl Report {
-    /// As a Markdown table, with the expectations below it.
+    /// What was measured, as a heading.
+    pub(crate) fn title(&self) -> String {
+        let database = &self.database;
+        let size = format!("{} MB on disk, {} tables", database.table_bytes / 1024 / 1024, database.tables);
+        match self.part.as_str() {
+            "dump-giant" => {
+                format!("Dump of one giant table ({} MB on disk)", database.table_bytes / 1024 / 1024)
+            }
+            "dump-mixed" => format!("Dump of mixed tables ({size})"),
+            "restore-giant" => {
+                format!("Restore of one giant table ({} MB on disk)", database.table_bytes / 1024 / 1024)
+            }
+            "restore-mixed" => format!("Restore of mixed tables ({size})"),
+            _ => "Dump and restore of very many small tables".to_owned(),
+        }
+    }
+
+    /// Where and when it was measured.
+    pub(crate) fn place(&self) -> String {
+        format!(
+            "{}; {}, {} cores, {} MB of memory, Linux {}; commit `{}`, {}; {} runs of each.",
+            self.server,
+            self.machine.cpu,
+            self.machine.cores,
+            self.machine.memory_mb,
+            self.machine.system,
+            self.commit,
+            self.date.strftime("%Y-%m-%d"),
+            self.results.iter().map(|result| result.samples.len()).min().unwrap_or_default(),
+        )
+    }
+
+    /// The expectations as a Markdown list.
+    pub(crate) fn verdicts(&self) -> String {
+        self.expectations.iter().map(|expectation| format!("- {}\n", expectation.line())).collect()
+    }
+
+    /// The numbers as a Markdown table.
     pub(crate) fn table(&self) -> String {
         let floor = self
             .results
@@ -229,19 +266,9 @@ impl Report {
             .filter(|result| result.role == Role::Floor)
             .map(|result| result.median)
             .min_by(f64::total_cmp);
-        let mut text = format!(
-            "{}: {} MB in {} table(s), {}, {} of {} cores, commit {}, {}\n\n\
-             | | median, s | min to max | x floor | CPU of clients, s | of the server, s | memory of a worker, MB |\n\
-             |---|---|---|---|---|---|---|\n",
-            self.part,
-            self.database.table_bytes / 1024 / 1024,
-            self.database.tables,
-            self.server,
-            self.machine.cpu,
-            self.machine.cores,
-            self.commit,
-            self.date.strftime("%Y-%m-%d"),
-        );
+        let mut text = "| | median, s | min to max | x floor | CPU of clients, s | of the server, s | memory of a worker, MB |\n\
+             |---|---|---|---|---|---|---|\n"
+            .to_owned();
         for result in &self.results {
             let of = |read: fn(&Sample) -> f64| {
                 let mut numbers: Vec<f64> = result.samples.iter().map(read).collect();
@@ -266,11 +293,6 @@ impl Report {
                 of(|sample| sample.server_cpu_seconds),
                 peak.map_or_else(String::new, |peak| format!("{peak:.0}")),
             );
-        }
-        text.push('\n');
-        for expectation in &self.expectations {
-            text.push_str(&expectation.line());
-            text.push('\n');
         }
         text
     }

@@ -64,7 +64,13 @@ pub(crate) async fn run(options: &RunOptions) -> Result<Verdict, BenchError> {
     let mut missed = false;
     for report in &reports {
         report::write(report, &options.out)?;
-        say::line(&report.table());
+        say::line(&format!(
+            "{}\n{}\n\n{}\n{}",
+            report.title(),
+            report.place(),
+            report.table(),
+            report.verdicts()
+        ));
         missed |= report.expectations.iter().any(|expectation| !expectation.holds);
     }
     Ok(if missed && options.check { Verdict::Misses } else { Verdict::Holds })
