@@ -68,6 +68,7 @@ impl Bench {
             "table-data",
             "--restart",
             "--not-consistent",
+            "--quiet",
             "--table-jobs",
             "2",
             "--dir",
