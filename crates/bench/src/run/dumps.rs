@@ -62,6 +62,7 @@ impl Bench {
         }
         subjects.retain(|subject| self.wants(&subject.name));
         let samples = self.measure_all(&subjects).await?;
+        self.empty_folder()?;
         let results = Results::new(&subjects, samples);
         let expectations = expectations(part, &results);
         self.report(part, database, results, expectations).await

@@ -183,7 +183,7 @@ impl Bench {
             Work::Piped(stages) => without_store(Ready::Piped(stages.clone())),
             Work::Queued(queue, at_once) => without_store(Ready::Queued(queue.clone(), *at_once)),
             Work::IntoFolder(invocation) => {
-                let folder = self.folder()?.display().to_string();
+                let folder = self.empty_folder()?.display().to_string();
                 without_store(Ready::Piped(vec![invocation.clone().arg(folder)]))
             }
             Work::Uploaded(stages) => {
@@ -245,7 +245,8 @@ impl Bench {
         Invocation::new(&self.own, args)
     }
 
-    fn folder(&self) -> Result<PathBuf, BenchError> {
+    /// Where a stock program may write a folder: there is none now.
+    pub(crate) fn empty_folder(&self) -> Result<PathBuf, BenchError> {
         // In memory where there is such a place: the disk is not what is measured.
         let memory = PathBuf::from("/dev/shm");
         let parent = if memory.is_dir() { memory } else { self.scratch.clone() };
