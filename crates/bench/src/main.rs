@@ -4,6 +4,7 @@
 //! CPU of each are its own. `docs/benchmarks.md` says what is measured and how.
 
 mod args;
+mod clock;
 mod databases;
 mod error;
 mod floor;

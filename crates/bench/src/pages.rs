@@ -1,5 +1,6 @@
 //! The documents' copy of the numbers: JSON as measured, a plot of each part, and one page with all tables.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -21,12 +22,9 @@ pub(crate) fn write(out: &Path, documents: &Path) -> Result<(), BenchError> {
         let plot = format!("{}.svg", report.part);
         write_file(&documents.join(&plot), &plot::svg(&report))?;
         let (table, verdicts) = (report.table(), report.verdicts());
-        page.push_str(&format!(
-            "\n## {}\n\n{}\n\n![{}]({plot})\n\n{table}\n{verdicts}",
-            report.title(),
-            report.place(),
-            report.part
-        ));
+        let (title, place, part) = (report.title(), report.place(), &report.part);
+        // Writing to a String cannot fail.
+        let _ = write!(page, "\n## {title}\n\n{place}\n\n![{part}]({plot})\n\n{table}\n{verdicts}");
     }
     write_file(&documents.join(PAGE), &page)
 }

@@ -205,7 +205,7 @@ impl Bench {
         Ok(Report {
             part: clap::ValueEnum::to_possible_value(&part)
                 .map_or_else(String::new, |value| value.get_name().to_owned()),
-            date: Timestamp::now(),
+            date: crate::clock::now(),
             commit: commit(),
             machine: machine()?,
             server: format!("PostgreSQL {}", row[2]),
@@ -255,7 +255,10 @@ impl Report {
 
     /// The expectations as a Markdown list.
     pub(crate) fn verdicts(&self) -> String {
-        self.expectations.iter().map(|expectation| format!("- {}\n", expectation.line())).collect()
+        self.expectations
+            .iter()
+            .flat_map(|expectation| ["- ".to_owned(), expectation.line(), "\n".to_owned()])
+            .collect()
     }
 
     /// The numbers as a Markdown table.

@@ -47,33 +47,22 @@ pub(crate) async fn run(options: &RunOptions) -> Result<Verdict, BenchError> {
     let giant = Database::giant(options.giant_mb);
     let mixed = Database::mixed(options.mixed_mb);
     if wanted(Part::DumpGiant) {
-        reports.push(bench.dumps(Part::DumpGiant, &giant).await?);
+        reports.push(bench.write(bench.dumps(Part::DumpGiant, &giant).await?)?);
     }
     if wanted(Part::DumpMixed) {
-        reports.push(bench.dumps(Part::DumpMixed, &mixed).await?);
+        reports.push(bench.write(bench.dumps(Part::DumpMixed, &mixed).await?)?);
     }
     if wanted(Part::RestoreGiant) {
-        reports.push(bench.restores(Part::RestoreGiant, &giant).await?);
+        reports.push(bench.write(bench.restores(Part::RestoreGiant, &giant).await?)?);
     }
     if wanted(Part::RestoreMixed) {
-        reports.push(bench.restores(Part::RestoreMixed, &mixed).await?);
+        reports.push(bench.write(bench.restores(Part::RestoreMixed, &mixed).await?)?);
     }
     if wanted(Part::Tables) {
-        reports.push(bench.many_tables(options.tables).await?);
+        reports.push(bench.write(bench.many_tables(options.tables).await?)?);
     }
-    let mut missed = false;
-    for report in &reports {
-        report::write(report, &options.out)?;
-        say::line(&format!(
-            "{}\n{}\n\n{}\n{}",
-            report.title(),
-            report.place(),
-            report.table(),
-            report.verdicts()
-        ));
-        missed |= report.expectations.iter().any(|expectation| !expectation.holds);
-    }
-    Ok(if missed && options.check { Verdict::Misses } else { Verdict::Holds })
+    let missed = |report: &Report| report.expectations.iter().any(|expectation| !expectation.holds);
+    Ok(if options.check && reports.iter().any(missed) { Verdict::Misses } else { Verdict::Holds })
 }
 
 impl Bench {
@@ -95,6 +84,19 @@ impl Bench {
         }
         let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
         Ok(Self { server, scratch, programs, own, options: options.clone() })
+    }
+
+    /// Writes a report as soon as it is there: a part that fails later takes none with it.
+    fn write(&self, report: Report) -> Result<Report, BenchError> {
+        report::write(&report, &self.options.out)?;
+        say::line(&format!(
+            "{}\n{}\n\n{}\n{}",
+            report.title(),
+            report.place(),
+            report.table(),
+            report.verdicts()
+        ));
+        Ok(report)
     }
 
     /// The pg_dump that compresses with zstd, with a notice where there is none.

@@ -59,7 +59,8 @@ impl Server {
         server.stop();
         let mut options = format!("-c port={}", server.port);
         for (name, value) in SETTINGS {
-            options.push_str(&format!(" -c {name}={}", if value.is_empty() { "''" } else { value }));
+            let value = if value.is_empty() { "''" } else { value };
+            options.extend([" -c ", name, "=", value]);
         }
         let log = server.data.join("server.log");
         server.run(

@@ -16,7 +16,7 @@ use super::{Outcome, Steps};
 use crate::args::{Destination, DumpOptions, DumpWorkerOptions, Place};
 use crate::error::BenchError;
 use crate::s3::client;
-use crate::{say, server, usage};
+use crate::{clock, say, server, usage};
 
 /// Requests to the store at one time, as when a point is committed.
 const AT_ONCE: usize = 16;
@@ -64,7 +64,7 @@ pub(crate) async fn work(options: &DumpWorkerOptions) -> Result<(), BenchError> 
     answer_tasks(async |number| {
         let plan = read_plan(&store, &layout).await?;
         let task = plan.task(number).ok_or_else(|| BenchError::Wrong(format!("no task {number}")))?;
-        let attempt = format!("{:x}", jiff::Timestamp::now().as_nanosecond());
+        let attempt = format!("{:x}", clock::now().as_nanosecond());
         let run = TaskRun {
             store: &store,
             layout,

@@ -33,21 +33,17 @@ impl Bench {
             self.copy_to_nothing(FLOOR_2, name, 2, &halves),
             self.psql(PSQL_1, name, 1, &whole),
             self.psql(PSQL_2, name, 2, &halves),
-            self.pg_dump(CUSTOM, Work::Piped(vec![self.stock("pg_dump", ["-Fc", name])])),
-            self.pg_dump(DIRECTORY, Work::IntoFolder(self.stock("pg_dump", ["-Fd", "-j2", name, "-f"]))),
-            self.pg_dump(
-                DIRECTORY_1,
-                Work::IntoFolder(self.stock("pg_dump", ["-Fd", "-j2", "-Z1", name, "-f"])),
-            ),
+            pg_dump(CUSTOM, Work::Piped(vec![self.stock("pg_dump", ["-Fc", name])])),
+            pg_dump(DIRECTORY, Work::IntoFolder(self.stock("pg_dump", ["-Fd", "-j2", name, "-f"]))),
+            pg_dump(DIRECTORY_1, Work::IntoFolder(self.stock("pg_dump", ["-Fd", "-j2", "-Z1", name, "-f"]))),
         ];
         if let Some((program, major)) = self.zstd_pg_dump() {
             let invocation = Invocation::new(program, ["-Fd", "-j2", "-Z", "zstd:1", name, "-f"]);
-            subjects.push(
-                self.pg_dump(&format!("pg_dump {major} -Fd -j2 -Z zstd:1"), Work::IntoFolder(invocation)),
-            );
+            subjects
+                .push(pg_dump(&format!("pg_dump {major} -Fd -j2 -Z zstd:1"), Work::IntoFolder(invocation)));
         }
         match peers::on_path("zstd") {
-            Some(zstd) => subjects.push(self.pg_dump(
+            Some(zstd) => subjects.push(pg_dump(
                 UPLOADED,
                 Work::Uploaded(vec![
                     self.stock("pg_dump", ["-Fc", "-Z0", name]),
@@ -119,14 +115,14 @@ impl Bench {
         Subject { name: name.to_owned(), role: Role::Floor, work }
     }
 
-    fn pg_dump(&self, name: &str, work: Work) -> Subject {
-        Subject { name: name.to_owned(), role: Role::Peer, work }
-    }
-
     /// A program of the server's own version.
     pub(crate) fn stock<const N: usize>(&self, program: &str, args: [&str; N]) -> Invocation {
         Invocation::new(self.server.bin.join(program), args)
     }
+}
+
+fn pg_dump(name: &str, work: Work) -> Subject {
+    Subject { name: name.to_owned(), role: Role::Peer, work }
 }
 
 /// What is expected of dumps (issue 3).

@@ -15,7 +15,7 @@ use crate::args::{Destination, Place};
 use crate::error::BenchError;
 use crate::peers::{self, Invocation};
 use crate::permafrost::Outcome;
-use crate::{say, usage};
+use crate::{clock, say, usage};
 
 /// The share of the machine's CPU that others may take during a run before it is done again.
 const FOREIGN_SHARE: f64 = 0.10;
@@ -290,7 +290,7 @@ impl Bench {
 
 /// A job that no other run has.
 pub(crate) fn new_job() -> JobId {
-    JobId::new(Timestamp::now(), u128::from(std::process::id()))
+    JobId::new(clock::now(), u128::from(std::process::id()))
 }
 
 /// Work with everything that it needs.
