@@ -13,7 +13,7 @@ PYTHON ?= python3
 LOCAL = $(PYTHON) local/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up vault servers down clean lint deploy settle lock
+.PHONY: help demo test bench up vault servers down clean lint deploy settle lock
 # One command at a time: they share the stack and the two cores.
 .NOTPARALLEL:
 
@@ -25,6 +25,12 @@ demo: ## Watch a database being protected, backed up and restored (under 30 minu
 
 test: ## Run everything: unit, property and stack tests, lints of code, templates and state machines
 	@$(LOCAL) test
+
+bench: ## Measure dumps and restores against stock programs (docs/benchmarks.md); arguments in BENCH="..."
+	@$(LOCAL) && cargo build --quiet --release -p permafrost-bench && \
+	$${CARGO_TARGET_DIR:-target}/release/permafrost-bench run \
+	    --pg-bin "$$(.venv/bin/python -c 'from local import postgres; print(postgres.programs().bin_dir)')" \
+	    --clients "$$(find .aws-sam/build -maxdepth 2 -type d -name pg 2>/dev/null | head -1)" $(BENCH)
 
 up: ## Build, start the emulator and PostgreSQL, deploy both stacks
 	@$(LOCAL) up

@@ -9,7 +9,7 @@ use permafrost_function::snapshot::under_snapshot;
 use permafrost_function::step::Done;
 use permafrost_function::{Tools, clock};
 use permafrost_vault::store::parse_document;
-use permafrost_vault::{Destination, DumpPlan, PointLayout};
+use permafrost_vault::{DumpPlan, PointLayout};
 use serde::Deserialize;
 
 /// The step's input.
@@ -40,7 +40,6 @@ pub async fn handle(tools: &Tools, input: Input) -> Result<Done, Fault> {
     let done = under_snapshot(tools, input.job, async |snapshot: &Snapshot| {
         let run = TaskRun {
             store: &tools.store,
-            destination: Destination::Store(tools.store.clone()),
             layout,
             login: &login,
             snapshot_id: &snapshot.snapshot_id,
