@@ -22,26 +22,38 @@
 //! **Invariant:** nothing here opens a file or a socket, and no length found in the input is
 //! allocated before that many bytes have arrived.
 
+mod anchor;
 mod copy_statement;
 mod desc;
 mod dump_id;
 mod entry;
 mod entry_layout;
 mod error;
+mod graph;
 mod header;
 mod identifier;
+mod levels;
+mod ownership;
+mod select;
 mod sink;
 mod source;
+mod statements;
 mod text;
 mod toc;
+mod tokens;
 
 pub use copy_statement::{CopyStatement, CopyStatementError};
 pub use desc::Desc;
 pub use dump_id::{DumpId, InvalidDumpId};
 pub use entry::{DataLocation, Entry, OffsetState, RelKind, Section};
 pub use error::{ReadError, WriteError};
+pub use graph::{DuplicateDumpId, TocIndex};
 pub use header::{ArchiveVersion, ByteWidth, Compression, CreationTime, Format, Header};
 pub use identifier::{Relation, quote_ident};
+pub use levels::{Level, LevelsError, TableLock, Unit};
+pub use ownership::{Ownership, OwnershipError, Privileges, RoleMention, RoleUse, TablespaceMap};
+pub use select::{Content, LeftOut, LeftOutReason, Selected, Selection, SelectionError};
 pub use source::MAX_TEXT_BYTES;
+pub use statements::{Statements, StatementsError, TransactionUse};
 pub use text::Text;
 pub use toc::{DumpIdsExhausted, TableOfContents};
