@@ -25,7 +25,7 @@ use crate::support::{Aws, Stack};
 /// The wrapper that stands before every binary of the copy.
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
 /// The functions that carry jobs out.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 13] = [
     "abandon-backup",
     "abandon-restore",
     "close-job",
@@ -36,6 +36,7 @@ const FUNCTIONS: [&str; 12] = [
     "prepare-restore",
     "release-snapshot",
     "run-dump-task",
+    "run-post-data",
     "run-restore-task",
     "validate-permissions",
 ];

@@ -13,8 +13,8 @@ type Step = (&'static str, &'static str);
 const STEPS: [Step; 6] = [
     ("validate-permissions", ""),
     ("prepare-restore", ""),
-    ("run-restore-task", r#""section":"data""#),
-    ("run-restore-task", r#""section":"post-data""#),
+    ("run-restore-task", ""),
+    ("run-post-data", ""),
     ("finish-restore", ""),
     ("close-job", ""),
 ];
