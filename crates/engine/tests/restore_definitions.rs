@@ -1,0 +1,258 @@
+//! Restoring definitions on a real server: what comes before the data, after it, and the end.
+
+mod pg_server;
+mod restore_target;
+
+use std::time::Duration;
+
+use permafrost_domain::restore_options::{Content, Ownership, RestoreOptions, RoleMapping};
+use permafrost_domain::{Code, Fault};
+use permafrost_engine::restore::{
+    PostDataState, abandon, finish, prepare, restore_plan, run_post_data, warnings,
+};
+use permafrost_pgarchive::Section;
+
+use restore_target::Restored;
+
+/// Almost every kind of object that has an entry in an archive.
+const MANY_KINDS: &str = include_str!("../../pgarchive/tests/support/many_kinds.sql");
+/// An index takes about 3 s; each of its rows is counted where no rollback reaches, and says something to the client.
+const SLOW: &str = "
+    CREATE SEQUENCE calls;
+    CREATE FUNCTION slow(n integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN
+        RAISE NOTICE 'row %', n;
+        PERFORM pg_sleep(0.1), nextval('public.calls');
+        RETURN n;
+    END $$;
+    CREATE TABLE t AS SELECT i AS n FROM generate_series(1, 30) AS i;
+    CREATE INDEX t_slow ON t (slow(n));";
+
+fn everything() -> RestoreOptions {
+    RestoreOptions::default()
+}
+
+/// The level and group in which the index is built: the first level counts rows.
+const SLOW_PLACE: (usize, usize) = (2, 1);
+
+async fn calls(restored: &Restored) -> u32 {
+    let value = restored.in_new("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM calls").await;
+    value[0].parse().unwrap()
+}
+
+async fn slow() -> Restored {
+    let mut script = SLOW.replace("CREATE INDEX t_slow ON t (slow(n));", "");
+    // Not slowly, and not counted, in the database that is only a source.
+    script.push_str("ALTER TABLE t RENAME TO u; CREATE TABLE t (n integer); CREATE INDEX t_slow ON t (slow(n));");
+    let restored = Restored::new(&script, &everything()).await;
+    prepare(&restored.restore()).await.unwrap();
+    restored.load().await;
+    let mut connection = restored.connect(&restored.restore().temporary_name()).await;
+    connection.execute("INSERT INTO t SELECT n FROM u").await.unwrap();
+    connection.close().await;
+    restored
+}
+
+/// A database with almost every kind of object comes back as pg_dump writes it: definitions, owners, grants, rows,
+/// sequences, and what belongs to the database itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_database_is_dumped_as_its_source() {
+    let script = format!(
+        "{MANY_KINDS}
+         ALTER DATABASE origin SET work_mem TO '7MB';
+         ALTER DATABASE origin SET search_path TO 'shop', 'a;b';
+         ALTER ROLE reader IN DATABASE origin SET enable_seqscan TO off;
+         COMMENT ON DATABASE origin IS 'it''s the DATABASE origin';
+         REVOKE TEMPORARY ON DATABASE origin FROM PUBLIC; GRANT CONNECT ON DATABASE origin TO reader;
+         ALTER DATABASE origin OWNER TO \"Own er\";"
+    );
+    let restored = Restored::new(&script, &everything()).await;
+    assert_eq!(restored.run().await.unwrap(), Vec::<String>::new());
+    let text = |database| restored.dumped(database, &["--create"]);
+    let comment = "COMMENT ON DATABASE origin IS";
+    assert!(text("origin").contains(comment) && text("origin").contains("work_mem"));
+    assert_eq!(text("copied"), text("origin"));
+    let statistics = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace \
+        WHERE relkind = 'm' AND nspname = 'shop' AND reltuples < 0 AND relispopulated";
+    assert_eq!(restored.query("copied", statistics).await, ["0"], "materialized views are analysed");
+    // Once more, as after a lost answer: nothing is left to do.
+    assert_eq!(finish(&restored.restore()).await.unwrap(), Vec::<String>::new());
+}
+
+/// A statement that takes longer than a run may is left to the server, found by the next run, and never started a
+/// second time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_outlives_its_run_is_run_once() {
+    let restored = slow().await;
+    let polls = restored.run_group(SLOW_PLACE.0, SLOW_PLACE.1, Duration::from_secs(1)).await.unwrap();
+    assert!(polls >= 2, "the index takes three seconds, a run one: {polls}");
+    assert_eq!(calls(&restored).await, 30, "every row was looked at once");
+    let index = restored.in_new("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_slow'::regclass").await;
+    assert_eq!(index, ["t"]);
+}
+
+/// A function that is killed in the middle of a statement leaves it to the server, too, without having said so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_whose_client_is_killed_goes_on() {
+    let restored = slow().await;
+    let (level, group) = SLOW_PLACE;
+    let restore = restored.restore();
+    let limit = Duration::from_secs(60);
+    let mut watch = async || Ok(());
+    let killed = run_post_data(&restore, level, group, limit, &mut watch);
+    assert!(tokio::time::timeout(Duration::from_secs(1), killed).await.is_err());
+    assert_eq!(run_post_data(&restore, level, group, limit, &mut async || Ok(())).await.unwrap(), PostDataState::Done);
+    assert_eq!(calls(&restored).await, 30);
+}
+
+/// Two runs of one group at once, as by a doubled event: one does it, the other waits and finds it done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_doubled_run_does_nothing_twice() {
+    let restored = slow().await;
+    let (level, group) = SLOW_PLACE;
+    let limit = Duration::from_secs(60);
+    let (one, other) =
+        tokio::join!(restored.run_group(level, group, limit), restored.run_group(level, group, limit));
+    assert_eq!((one.unwrap(), other.unwrap()), (0, 0));
+    assert_eq!(calls(&restored).await, 30);
+}
+
+/// A run whose job is being cancelled stops, and what it left to the server is ended with the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_run_leaves_nothing_behind() {
+    let restored = slow().await;
+    let restore = restored.restore();
+    let mut asked = 0;
+    let watch = &mut async || {
+        asked += 1;
+        if asked > 2 { Err(Fault::new(Code::JobCancelled, "cancelled").into()) } else { Ok(()) }
+    };
+    let limit = Duration::from_secs(60);
+    let stopped = run_post_data(&restore, SLOW_PLACE.0, SLOW_PLACE.1, limit, watch).await.unwrap_err();
+    assert_eq!(Fault::from(stopped).code, Code::JobCancelled);
+    abandon(restore.login, restore.job).await.unwrap();
+    let left = "SELECT datname FROM pg_database WHERE datname LIKE 'permafrost%' \
+        UNION ALL SELECT query FROM pg_stat_activity WHERE application_name LIKE 'permafrost job%'";
+    assert_eq!(restored.query("postgres", left).await, Vec::<String>::new());
+}
+
+/// What cannot be restored fails the restore with the object's kind and name.
+#[tokio::test]
+async fn a_failure_names_the_object() {
+    let script = "CREATE SCHEMA app; CREATE TABLE app.t (n integer); CREATE UNIQUE INDEX t_key ON app.t (n);";
+    let restored = Restored::new(script, &everything()).await;
+    prepare(&restored.restore()).await.unwrap();
+    restored.load().await;
+    let mut connection = restored.connect(&restored.restore().temporary_name()).await;
+    connection.execute("INSERT INTO app.t VALUES (1), (1)").await.unwrap();
+    connection.close().await;
+    let fault = Fault::from(restored.run_levels().await.unwrap_err());
+    assert_eq!((fault.code, fault.object.as_deref()), (Code::RestoreFailed, Some("INDEX app.t_key")));
+    assert!(fault.message.contains("could not create unique index"), "{fault}");
+    let mismatch = Fault::from(finish(&restored.restore()).await.unwrap_err());
+    assert_eq!((mismatch.code, mismatch.object.as_deref()), (Code::RowCountMismatch, Some("table app.t")));
+}
+
+/// Objects as a newer version writes them.
+const NEWER: &str = "CREATE SCHEMA app; CREATE TABLE app.known (n integer PRIMARY KEY); INSERT INTO app.known VALUES (1);
+    CREATE TABLE app.future (n integer PRIMARY KEY, twice integer); INSERT INTO app.future VALUES (1, 2);
+    CREATE INDEX future_twice ON app.future (twice); CREATE VIEW app.both AS SELECT n FROM app.future;
+    COMMENT ON TABLE app.future IS 'x'; CREATE STATISTICS app.stat ON n, twice FROM app.future;";
+
+async fn newer(source_version: &str) -> Restored {
+    let mut restored = Restored::new(NEWER, &everything()).await;
+    restored.manifest.source.server_version = source_version.to_owned();
+    for entry in &mut restored.plan.toc.entries {
+        if entry.desc == "TABLE" && entry.tag == *"future" {
+            entry.defn = Some("CREATE TABLE app.future (n integer, twice integer AS (n * 2) VIRTUAL);".into());
+        }
+    }
+    restored
+}
+
+/// On an older server what it does not know is skipped, with what depends on it, and every object is named with its
+/// reason; the rest is restored.
+#[tokio::test]
+async fn what_an_older_target_cannot_take_is_named() {
+    let restored = newer("99.1").await;
+    let restore = restored.restore();
+    prepare(&restore).await.unwrap();
+    let mut connection = restored.connect(&restore.temporary_name()).await;
+    connection.execute("INSERT INTO app.known VALUES (1)").await.unwrap();
+    let known = restore.tables().find(|table| table.name == "known").unwrap().dump_id;
+    let schema = format!("permafrost_{}", restore.job.to_string().trim_start_matches("job-"));
+    let marker = format!("INSERT INTO {schema}.done VALUES ('table {known} 0 0', 1)");
+    connection.execute(&marker).await.unwrap();
+    connection.close().await;
+    restored.run_levels().await.unwrap();
+    let found = warnings(&restore).await.unwrap();
+    finish(&restore).await.unwrap();
+    let of = |beginning: &str| found.iter().find(|warning| warning.starts_with(beginning)).cloned();
+    assert!(of("TABLE app.future is not restored: ").unwrap().contains("syntax error"), "{found:#?}");
+    let needs = "it needs TABLE app.future, which is not restored";
+    for what in ["VIEW app.both", "INDEX app.future_twice", "CONSTRAINT app.future future_pkey", "STATISTICS app.stat"] {
+        assert_eq!(of(what), Some(format!("{what} is not restored: {needs}")), "{found:#?}");
+    }
+    assert_eq!(found.len(), 5, "comments are not named: {found:#?}");
+    assert_eq!(restored.query("copied", "SELECT count(*)::text FROM app.known").await, ["1"]);
+}
+
+/// On a server of the source's version, or a newer one, every failure counts.
+#[tokio::test]
+async fn nothing_is_skipped_on_the_same_version() {
+    let restored = newer("10.1").await;
+    let fault = Fault::from(prepare(&restored.restore()).await.unwrap_err());
+    assert_eq!((fault.code, fault.object.as_deref()), (Code::RestoreFailed, Some("TABLE app.future")));
+}
+
+/// Options decide the same in every step: without data nothing is loaded or counted; with data alone there is nothing
+/// that comes after it but counting and statistics.
+#[tokio::test]
+async fn content_is_definitions_data_or_both() {
+    let options = |content| RestoreOptions { content, ..everything() };
+    let mut restored = Restored::new(NEWER, &options(Content::SchemaOnly)).await;
+    assert_eq!(restored.restore().tables().count(), 0);
+    assert_eq!(restored.run().await.unwrap(), Vec::<String>::new());
+    assert_eq!(restored.dumped("copied", &["--schema-only"]), restored.dumped("origin", &["--schema-only"]));
+    assert_eq!(restored.query("copied", "SELECT n::text FROM app.known").await, Vec::<String>::new());
+
+    let mut connection = restored.connect("postgres").await;
+    connection.execute("DROP DATABASE copied").await.unwrap();
+    connection.close().await;
+    restored.plan = restore_plan(&restored.toc, &options(Content::DataOnly)).unwrap();
+    let is_post_data = |entry: &permafrost_pgarchive::Entry| entry.section == Section::PostData;
+    assert!(!restored.plan.toc.entries.iter().any(is_post_data));
+    assert_eq!(restored.run().await.unwrap(), Vec::<String>::new());
+    assert_eq!(restored.dumped("copied", &["--data-only"]), restored.dumped("origin", &["--data-only"]));
+    assert_eq!(restored.query("copied", "SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = indexrelid \
+        WHERE relname LIKE 'future%'").await, Vec::<String>::new());
+}
+
+/// Some tables, under another owner, without grants; what is missing is said.
+#[tokio::test]
+async fn a_table_is_restored_with_what_it_depends_on() {
+    let script = "CREATE ROLE old; CREATE ROLE new; CREATE SCHEMA app; CREATE SCHEMA other; \
+        CREATE TYPE other.state AS ENUM ('a'); CREATE TABLE other.parent (id integer PRIMARY KEY); \
+        CREATE TABLE app.child (id integer PRIMARY KEY, state other.state, parent integer REFERENCES other.parent); \
+        INSERT INTO other.parent VALUES (1); INSERT INTO app.child VALUES (1, 'a', 1); \
+        CREATE TABLE app.stranger (); ALTER TABLE app.child OWNER TO old; GRANT SELECT ON app.child TO old;";
+    let options = RestoreOptions {
+        tables: vec!["app.child".parse().unwrap()],
+        ownership: Ownership::Map {
+            roles: vec![RoleMapping { from: "old".parse().unwrap(), to: "new".parse().unwrap() }],
+        },
+        ..everything()
+    };
+    let restored = Restored::new(script, &options).await;
+    let found = restored.run().await.unwrap();
+    assert!(found.len() == 1 && found[0].starts_with("FK CONSTRAINT app.child"), "{found:#?}");
+    let query = "SELECT relname || ' ' || relowner::regrole FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace \
+        WHERE nspname IN ('app', 'other') AND relkind = 'r' ORDER BY 1";
+    assert_eq!(restored.query("copied", query).await, ["child new"]);
+    assert_eq!(restored.query("copied", "SELECT state::text FROM app.child").await, ["a"]);
+
+    let unknown = RestoreOptions { tables: vec!["app.chidl".parse().unwrap()], ..everything() };
+    let fault = Fault::from(restore_plan(&restored.toc, &unknown).unwrap_err());
+    assert_eq!((fault.code, fault.object.as_deref()), (Code::ObjectNotInBackup, Some("table app.chidl")));
+    assert_eq!(fault.hint, "Did you mean app.child?");
+}
