@@ -221,7 +221,11 @@ impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |name: &ObjectName| {
             let name = name.as_str();
-            if name.contains(['.', '"']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+            if name.contains(['.', '"']) {
+                format!("\"{}\"", name.replace('"', "\"\""))
+            } else {
+                name.to_owned()
+            }
         };
         write!(f, "{}.{}", part(&self.schema), part(&self.name))
     }
@@ -265,7 +269,10 @@ mod tests {
         let same = json!({"tablespaces": {"mode": "map", "tablespaces": [
             {"from": "a", "to": "b"}, {"from": "a", "to": "b"}, {"from": "b", "to": "a"}]}});
         assert_eq!(of(same), Ok(()));
-        assert_eq!(of(json!({"ownership": {"mode": "map", "roles": []}})).unwrap_err().code, Code::InvalidRequest);
+        assert_eq!(
+            of(json!({"ownership": {"mode": "map", "roles": []}})).unwrap_err().code,
+            Code::InvalidRequest
+        );
         let many: Vec<String> = (0..=MAX_NAMES).map(|number| format!("s{number}")).collect();
         assert!(of(json!({ "schemas": many })).is_err());
     }

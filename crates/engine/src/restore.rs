@@ -113,7 +113,8 @@ impl<'a> Restore<'a> {
         };
         // Which task has large objects stands in the tasks' results only.
         let all = self.restores_large_objects();
-        let wanted: HashSet<u32> = self.tables().flat_map(|table| &table.parts).map(|part| part.task).collect();
+        let wanted: HashSet<u32> =
+            self.tables().flat_map(|table| &table.parts).map(|part| part.task).collect();
         let tasks = self.manifest.tasks.iter().filter(|task| all || wanted.contains(&task.task));
         tasks.flat_map(of_task).collect()
     }
@@ -191,7 +192,11 @@ pub(crate) async fn markers(
 }
 
 /// Whether a step is done.
-pub(crate) async fn is_done(connection: &mut Connection, job: JobId, step: &str) -> Result<bool, EngineError> {
+pub(crate) async fn is_done(
+    connection: &mut Connection,
+    job: JobId,
+    step: &str,
+) -> Result<bool, EngineError> {
     let query = format!("SELECT 1 FROM {} WHERE step = $1", marker_table(job));
     match connection.query(&query, &[Some(step)]).await {
         Ok(rows) => Ok(!rows.is_empty()),

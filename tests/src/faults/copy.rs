@@ -51,6 +51,8 @@ pub const HOLDER_LIFETIME: Duration = Duration::from_secs(40);
 /// emulator never; the deployed state machine waits for `HolderTimeoutSeconds`, longer than a test may. More than a
 /// holder's lease (30 s), which is how the backup itself finds out.
 pub const HOLDER_TIMEOUT: Duration = Duration::from_secs(45);
+/// After how long the copy's restore leaves a statement to the server: less than a test's index takes.
+pub const POST_DATA_TIME: Duration = Duration::from_secs(2);
 
 /// The copy of the deployed functions and state machines, in which rules hold.
 #[derive(Debug)]
@@ -128,8 +130,11 @@ async fn copy_function(lambda: &aws_sdk_lambda::Client, function: &str, rules: &
     let code = original.code.and_then(|code| code.location).expect("a function's code has an address");
     let package = wrap(&fetch(&code).await, &settings);
     let mut variables = configuration.environment.and_then(|environment| environment.variables);
-    if let Some(lifetime) = variables.iter_mut().find_map(|all| all.get_mut("HOLDER_LIFETIME_SECONDS")) {
-        *lifetime = HOLDER_LIFETIME.as_secs().to_string();
+    for (name, time) in [("HOLDER_LIFETIME_SECONDS", HOLDER_LIFETIME), ("POST_DATA_SECONDS", POST_DATA_TIME)]
+    {
+        if let Some(seconds) = variables.iter_mut().find_map(|all| all.get_mut(name)) {
+            *seconds = time.as_secs().to_string();
+        }
     }
     let log_group = configuration.logging_config.and_then(|logging| logging.log_group);
     lambda
@@ -171,7 +176,9 @@ async fn fetch(url: &str) -> Vec<u8> {
 fn description(original: &FunctionConfiguration, settings: &Value) -> String {
     let code = original.code_sha256().unwrap_or_default();
     let revision = original.revision_id().unwrap_or_default();
-    let wrapper = hex::encode(sha2::Sha256::digest(format!("{BOOTSTRAP}{settings}{HOLDER_LIFETIME:?}")));
+    let wrapper = hex::encode(sha2::Sha256::digest(format!(
+        "{BOOTSTRAP}{settings}{HOLDER_LIFETIME:?}{POST_DATA_TIME:?}"
+    )));
     format!("Behind injected faults: {code} {revision} {}", &wrapper[..16])
 }
 

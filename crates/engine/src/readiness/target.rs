@@ -60,7 +60,9 @@ fn server_version(connection: &Connection, source: &Source) -> Check {
         let fault = Fault::new(Code::ServerVersionNotSupported, message);
         Check::warning(
             "server-version",
-            fault.hint("Objects that the older version does not know are skipped, and named in the job's warnings."),
+            fault.hint(
+                "Objects that the older version does not know are skipped, and named in the job's warnings.",
+            ),
         )
     }
 }
@@ -152,7 +154,8 @@ async fn owners(
             "Run {} Or restore with other roles: `--owner flatten`, `--map-role OLD=NEW`, `--no-privileges`.",
             create.join(" ")
         );
-        Check::failed("roles", Fault::new(Code::RoleNotFound, message).hint(hint)).on_objects(objects(&missing))
+        Check::failed("roles", Fault::new(Code::RoleNotFound, message).hint(hint))
+            .on_objects(objects(&missing))
     } else if !foreign.is_empty() {
         let grant: Vec<String> = foreign
             .iter()

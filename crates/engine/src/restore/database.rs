@@ -51,7 +51,9 @@ async fn statements(
 ) -> Result<Vec<String>, EngineError> {
     if entry.desc == "DATABASE" {
         // The database is there; what is left of its entry is the owner.
-        let Some(owner) = entry.owner.as_ref().filter(|owner| !owner.is_empty()) else { return Ok(Vec::new()) };
+        let Some(owner) = entry.owner.as_ref().filter(|owner| !owner.is_empty()) else {
+            return Ok(Vec::new());
+        };
         let owner = definitions.decode(server, owner).await?;
         return Ok(vec![format!("ALTER DATABASE {} OWNER TO {};", sql::ident(name), sql::ident(&owner))]);
     }
@@ -85,10 +87,11 @@ fn renamed(statement: &str, from: &str, to: &str) -> String {
             continue;
         }
         let start = place + KEYWORD.len();
-        let is_end = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_' || next == '$');
-        let name = [quoted.as_str(), from].into_iter().find(|name| {
-            statement[start..].strip_prefix(*name).is_some_and(is_end)
-        });
+        let is_end =
+            |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_' || next == '$');
+        let name = [quoted.as_str(), from]
+            .into_iter()
+            .find(|name| statement[start..].strip_prefix(*name).is_some_and(is_end));
         if let Some(name) = name {
             result.push_str(&statement[taken..start]);
             result.push_str(&sql::ident(to));
@@ -126,7 +129,8 @@ mod tests {
     fn statements_are_told_apart_and_name_the_new_database() {
         let script = "ALTER DATABASE shop SET search_path TO 'a;b', 'DATABASE shop';\n\
             ALTER ROLE \"x;y\" IN DATABASE shop SET work_mem TO '1MB';\n";
-        let statements: Vec<String> = split(script).into_iter().map(|one| renamed(one, "shop", "n\"ew")).collect();
+        let statements: Vec<String> =
+            split(script).into_iter().map(|one| renamed(one, "shop", "n\"ew")).collect();
         assert_eq!(
             statements,
             [
@@ -139,10 +143,22 @@ mod tests {
     #[test]
     fn a_name_is_exchanged_quoted_or_not_and_only_whole() {
         for (statement, from, expected) in [
-            ("COMMENT ON DATABASE \"my shop\" IS 'it''s DATABASE \"my shop\"';", "my shop", "COMMENT ON DATABASE \"new\" IS 'it''s DATABASE \"my shop\"';"),
+            (
+                "COMMENT ON DATABASE \"my shop\" IS 'it''s DATABASE \"my shop\"';",
+                "my shop",
+                "COMMENT ON DATABASE \"new\" IS 'it''s DATABASE \"my shop\"';",
+            ),
             ("GRANT CONNECT ON DATABASE shop TO shop;", "shop", "GRANT CONNECT ON DATABASE \"new\" TO shop;"),
-            ("GRANT CONNECT ON DATABASE shop_2 TO shop;", "shop", "GRANT CONNECT ON DATABASE shop_2 TO shop;"),
-            ("ALTER DATABASE \"a\"\"b\" SET x TO E'\\\\';", "a\"b", "ALTER DATABASE \"new\" SET x TO E'\\\\';"),
+            (
+                "GRANT CONNECT ON DATABASE shop_2 TO shop;",
+                "shop",
+                "GRANT CONNECT ON DATABASE shop_2 TO shop;",
+            ),
+            (
+                "ALTER DATABASE \"a\"\"b\" SET x TO E'\\\\';",
+                "a\"b",
+                "ALTER DATABASE \"new\" SET x TO E'\\\\';",
+            ),
         ] {
             assert_eq!(renamed(statement, from, "new"), expected);
         }

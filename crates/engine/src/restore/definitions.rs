@@ -60,7 +60,8 @@ impl<'a> Definitions<'a> {
         if version >= 140_000 {
             settings.push(("client_connection_check_interval", "0"));
         }
-        let set: Vec<String> = settings.iter().map(|(name, value)| format!("SET {name} = '{value}'")).collect();
+        let set: Vec<String> =
+            settings.iter().map(|(name, value)| format!("SET {name} = '{value}'")).collect();
         let failed = || EngineError::query("set up the session");
         connection.execute(&set.join("; ")).await.map_err(failed())?;
         let encoding = restore.toc().entries.iter().find(|entry| entry.desc == "ENCODING");
@@ -68,9 +69,12 @@ impl<'a> Definitions<'a> {
         let encoding = encoding.map(|defn| defn.to_string_lossy().into_owned()).unwrap_or_default();
         let encoding = encoding.split('\'').nth(1).unwrap_or("UTF8").to_owned();
         let definitions = Self { index: &restore.index, encoding, knows_oids: version < 120_000 };
-        for entry in restore.toc().entries.iter().filter(|entry| {
-            entry.desc == "STDSTRINGS" || entry.desc == "SEARCHPATH"
-        }) {
+        for entry in restore
+            .toc()
+            .entries
+            .iter()
+            .filter(|entry| entry.desc == "STDSTRINGS" || entry.desc == "SEARCHPATH")
+        {
             if let Some(defn) = &entry.defn {
                 let statement = definitions.decode(connection, defn).await?;
                 connection.execute(&statement).await.map_err(failed())?;
@@ -89,10 +93,9 @@ impl<'a> Definitions<'a> {
         connection: &mut Connection,
         entry: &'a Entry,
     ) -> Result<Option<Definition<'a>>, EngineError> {
-        let statements = self
-            .index
-            .statements(entry)
-            .map_err(|error| EngineError::from(Fault::new(Code::RestoreFailed, error.to_string()).on(describe(entry))))?;
+        let statements = self.index.statements(entry).map_err(|error| {
+            EngineError::from(Fault::new(Code::RestoreFailed, error.to_string()).on(describe(entry)))
+        })?;
         if statements.parts.is_empty() {
             return Ok(None);
         }
@@ -107,7 +110,11 @@ impl<'a> Definitions<'a> {
     }
 
     /// A text of the archive in our own encoding. The server knows all of them, and is asked for what is not ASCII.
-    pub(super) async fn decode(&self, connection: &mut Connection, text: &Text) -> Result<String, EngineError> {
+    pub(super) async fn decode(
+        &self,
+        connection: &mut Connection,
+        text: &Text,
+    ) -> Result<String, EngineError> {
         let bytes = text.as_bytes();
         if let Ok(text) = std::str::from_utf8(bytes)
             && (text.is_ascii() || ["UTF8", "SQL_ASCII"].contains(&self.encoding.as_str()))
@@ -157,7 +164,8 @@ impl<'a> Definitions<'a> {
         batch: Vec<Definition<'a>>,
         skipped: &mut Skipped,
     ) -> Result<(), EngineError> {
-        let is_whole = batch.iter().all(|definition| skipped.missing_for(self.index, definition.entry).is_none());
+        let is_whole =
+            batch.iter().all(|definition| skipped.missing_for(self.index, definition.entry).is_none());
         if batch.len() > 1 && is_whole {
             let text: Vec<String> = batch.iter().map(Definition::text).collect();
             match connection.execute(&format!("BEGIN;\n{}\n;COMMIT", text.join("\n;"))).await {
@@ -239,7 +247,8 @@ pub(super) fn entry_error(entry: &Entry, error: QueryError) -> EngineError {
     let object = describe(entry);
     match &error {
         QueryError::Server(server) if is_about_the_object(&server.sqlstate) && server.sqlstate != "42501" => {
-            let fault = Fault::new(Code::RestoreFailed, format!("cannot restore {object}: {server}")).on(object);
+            let fault =
+                Fault::new(Code::RestoreFailed, format!("cannot restore {object}: {server}")).on(object);
             match &server.hint {
                 Some(hint) => fault.hint(hint).into(),
                 None => fault.into(),

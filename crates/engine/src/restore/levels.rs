@@ -98,7 +98,8 @@ impl<'a> Restore<'a> {
             // Rows that went in through the root of a partition tree may lie in another partition than before; an
             // extension's configuration table also holds the rows that the extension itself brings.
             entry.is_some_and(|entry| {
-                let name = (entry.namespace.as_ref().map_or(&b""[..], |name| name.as_bytes()), entry.tag.as_bytes());
+                let name =
+                    (entry.namespace.as_ref().map_or(&b""[..], |name| name.as_bytes()), entry.tag.as_bytes());
                 !entry.is_loaded_via_partition_root() && of_archive.contains(&name)
             })
         };
@@ -152,7 +153,8 @@ impl<'a> Sizes<'a> {
 
 fn is_of_event_trigger(index: &TocIndex<'_>, unit: &Unit) -> bool {
     let entries = || unit.entries.iter().filter_map(|id| index.entry(*id));
-    entries().any(|entry| entry.desc == "EVENT TRIGGER" || entry.tag.as_bytes().starts_with(b"EVENT TRIGGER "))
+    entries()
+        .any(|entry| entry.desc == "EVENT TRIGGER" || entry.tag.as_bytes().starts_with(b"EVENT TRIGGER "))
 }
 
 /// Steps for some tables at a time.

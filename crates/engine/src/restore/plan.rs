@@ -11,8 +11,8 @@ use std::collections::{BTreeSet, HashSet};
 use permafrost_domain::restore_options::{self as options, RestoreOptions};
 use permafrost_domain::{Code, Fault};
 use permafrost_pgarchive::{
-    Content, DumpId, DuplicateDumpId, Entry, LeftOut, Ownership, OwnershipError, Privileges, Relation, Section,
-    Selection, SelectionError, TableOfContents, TablespaceMap, Text, TocIndex,
+    Content, DumpId, DuplicateDumpId, Entry, LeftOut, Ownership, OwnershipError, Privileges, Relation,
+    Section, Selection, SelectionError, TableOfContents, TablespaceMap, Text, TocIndex,
 };
 
 use super::nearest::nearest;
@@ -106,10 +106,8 @@ fn selection(options: &RestoreOptions) -> Selection {
         return Selection::Everything;
     }
     let text = |name: &permafrost_domain::data_source::ObjectName| Text::from(name.as_str());
-    let relation = |table: &options::TableName| Relation {
-        schema: Some(text(&table.schema)),
-        name: text(&table.name),
-    };
+    let relation =
+        |table: &options::TableName| Relation { schema: Some(text(&table.schema)), name: text(&table.name) };
     Selection::Only {
         schemas: options.schemas.iter().map(text).collect(),
         relations: options.tables.iter().map(relation).collect(),
@@ -151,8 +149,9 @@ fn set_sections(toc: &mut TableOfContents) {
             continue;
         }
         let is_grant = ["ACL", "ACL LANGUAGE", "DEFAULT ACL"].iter().any(|desc| entry.desc == *desc);
-        let of_large_object =
-            entry.desc.is_blob_metadata() || entry.desc.is_blob() || entry.tag.as_bytes().starts_with(b"LARGE OBJECT");
+        let of_large_object = entry.desc.is_blob_metadata()
+            || entry.desc.is_blob()
+            || entry.tag.as_bytes().starts_with(b"LARGE OBJECT");
         entry.section = if is_grant {
             Section::PostData
         } else if of_large_object {
@@ -200,7 +199,11 @@ impl From<PlanError> for Fault {
                     Some(first) => fault.on(first.clone()),
                     None => fault,
                 };
-                if nearest.is_empty() { fault } else { fault.hint(format!("Did you mean {}?", nearest.join(", "))) }
+                if nearest.is_empty() {
+                    fault
+                } else {
+                    fault.hint(format!("Did you mean {}?", nearest.join(", ")))
+                }
             }
             PlanError::Ownership(_) | PlanError::Duplicate(_) | PlanError::Selection(_) => {
                 Fault::new(Code::RestoreFailed, message)

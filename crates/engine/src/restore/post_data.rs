@@ -55,14 +55,15 @@ pub async fn run_post_data(
     watch: &mut impl AsyncFnMut() -> Result<(), EngineError>,
 ) -> Result<PostDataState, EngineError> {
     let deadline = Instant::now() + limit;
-    let levels = restore.post_data_levels().map_err(|error| {
-        EngineError::from(Fault::new(Code::RestoreFailed, error.to_string()))
-    })?;
+    let levels = restore
+        .post_data_levels()
+        .map_err(|error| EngineError::from(Fault::new(Code::RestoreFailed, error.to_string())))?;
     let found = level.checked_sub(1).and_then(|level| levels.get(level));
-    let steps = found.zip(group.checked_sub(1)).and_then(|(groups, group)| groups.get(group)).ok_or_else(|| {
-        let message = format!("the restore has no group {group} of a level {level}");
-        EngineError::from(Fault::new(Code::InvalidRequest, message))
-    })?;
+    let steps =
+        found.zip(group.checked_sub(1)).and_then(|(groups, group)| groups.get(group)).ok_or_else(|| {
+            let message = format!("the restore has no group {group} of a level {level}");
+            EngineError::from(Fault::new(Code::InvalidRequest, message))
+        })?;
     let mut connection = restore.login_to_new().connect().await?;
     let definitions = Definitions::settle(restore, &mut connection).await?;
     if !lock(&mut connection, level, group, deadline, watch).await? {
@@ -92,8 +93,10 @@ async fn lock(
 ) -> Result<bool, EngineError> {
     let failed = || EngineError::query("lock a group of definitions");
     // Levels are far fewer than 500,000, and a level has at most 4,000 groups.
-    let query =
-        format!("SELECT pg_catalog.pg_try_advisory_lock({LOCK_CLASS}, {})", (level % 500_000) * 4_000 + group);
+    let query = format!(
+        "SELECT pg_catalog.pg_try_advisory_lock({LOCK_CLASS}, {})",
+        (level % 500_000) * 4_000 + group
+    );
     loop {
         watch().await?;
         let rows = connection.query(&query, &[]).await.map_err(failed())?;
@@ -216,13 +219,13 @@ impl<'a> Run<'a> {
             }
             Step::Analyze(tables) => {
                 let present: Vec<&Entry> = tables.iter().copied().filter(|entry| is_there(entry)).collect();
-                let mut statements = String::new();
+                let mut statements = Vec::new();
                 for entry in present {
                     let name = entry.relation().to_sql();
                     let name = self.definitions.decode(&mut self.connection, &name).await?;
-                    statements.push_str(&format!("ANALYZE {name};"));
+                    statements.push(format!("ANALYZE {name};"));
                 }
-                Ok(statements)
+                Ok(statements.concat())
             }
             Step::Entry(_) => Ok(String::new()),
         }

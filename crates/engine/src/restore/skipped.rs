@@ -55,7 +55,10 @@ impl Skipped {
     }
 
     /// Those that are written down.
-    pub(super) async fn read(restore: &Restore<'_>, connection: &mut Connection) -> Result<Self, EngineError> {
+    pub(super) async fn read(
+        restore: &Restore<'_>,
+        connection: &mut Connection,
+    ) -> Result<Self, EngineError> {
         let failed = || EngineError::query("read what was skipped");
         let query = format!("SELECT dump_id, what, why FROM {}", table(restore));
         let mut skipped = Self::none(Tolerance::of(restore, connection));
@@ -98,7 +101,8 @@ impl Skipped {
     pub(super) fn tolerate(&mut self, entry: &Entry, error: QueryError) -> Result<(), EngineError> {
         match &error {
             QueryError::Server(server)
-                if self.tolerance == Tolerance::OlderTarget && may_be_unknown_to_version(&server.sqlstate) =>
+                if self.tolerance == Tolerance::OlderTarget
+                    && may_be_unknown_to_version(&server.sqlstate) =>
             {
                 self.add(entry, server.to_string());
                 Ok(())

@@ -43,7 +43,11 @@ impl Restored {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("script.sql");
         std::fs::write(&file, script).unwrap();
-        run(&server, "psql", &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "origin", "-f", file.to_str().unwrap()]);
+        run(
+            &server,
+            "psql",
+            &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "origin", "-f", file.to_str().unwrap()],
+        );
         let archive = directory.path().join("archive");
         run(&server, "pg_dump", &["-Fc", "-Z0", "-f", archive.to_str().unwrap(), "origin"]);
         let bytes = std::fs::read(archive).unwrap();
@@ -116,7 +120,9 @@ impl Restored {
     ) -> Result<u32, EngineError> {
         let restore = self.restore();
         let mut polls = 0;
-        while run_post_data(&restore, level, group, limit, &mut async || Ok(())).await? == PostDataState::Running {
+        while run_post_data(&restore, level, group, limit, &mut async || Ok(())).await?
+            == PostDataState::Running
+        {
             polls += 1;
             assert!(polls < 100, "the group does not come to an end");
         }
@@ -175,7 +181,12 @@ async fn manifest(server: &Server, toc: &TableOfContents) -> Manifest {
         tables.insert(dump_id, TableSummary { dump_id, schema, name, sums, parts: Vec::new() });
     }
     connection.close().await;
-    let object = || ObjectRef { key: "k".into(), version: "v".into(), bytes: 0, sha256: "00".repeat(32).parse().unwrap() };
+    let object = || ObjectRef {
+        key: "k".into(),
+        version: "v".into(),
+        bytes: 0,
+        sha256: "00".repeat(32).parse().unwrap(),
+    };
     let at = AT.parse().unwrap();
     let job = JobId::new(at, 5);
     Manifest {
