@@ -37,12 +37,12 @@ pub async fn handle(tools: &Tools, input: JobStep) -> Result<Output, Fault> {
     let open = OpenRestore::open(tools, input.job).await?;
     let restore = open.restore()?;
     let data_tasks = restore.data_tasks().len();
-    let groups = restore
-        .post_data_groups()
-        .map_err(|error| Fault::new(Code::RestoreFailed, error.to_string()))?;
+    let groups =
+        restore.post_data_groups().map_err(|error| Fault::new(Code::RestoreFailed, error.to_string()))?;
     let most = groups.iter().copied().max().unwrap_or_default().max(data_tasks);
     if most > MAX_TASKS {
-        let message = format!("the restore would take {most} tasks at once, at most {MAX_TASKS} are possible");
+        let message =
+            format!("the restore would take {most} tasks at once, at most {MAX_TASKS} are possible");
         return Err(Fault::new(Code::MaxConcurrentOperationLimitReached, message));
     }
     prepare(&restore).await?;

@@ -67,7 +67,8 @@ async fn check_target(tools: &Tools, input: &Input) -> Result<Readiness, Fault> 
         Ok(plan) => plan,
         Err(error) => return Ok(Readiness { checks: vec![Check::failed("selection", error.into())] }),
     };
-    let wanted = target::Wanted { source: &open.manifest.source, toc: &plan.toc, name: &order.target.database };
+    let wanted =
+        target::Wanted { source: &open.manifest.source, toc: &plan.toc, name: &order.target.database };
     match tools.login(&order.target, input.job).await {
         Ok(login) => Ok(target::check(&login, &wanted).await?),
         Err(fault) => Ok(Readiness { checks: vec![Check::failed("credentials", fault)] }),

@@ -52,7 +52,7 @@ pub const HOLDER_LIFETIME: Duration = Duration::from_secs(40);
 /// holder's lease (30 s), which is how the backup itself finds out.
 pub const HOLDER_TIMEOUT: Duration = Duration::from_secs(45);
 /// After how long the copy's restore leaves a statement to the server: less than a test's index takes.
-pub const POST_DATA_TIME: Duration = Duration::from_secs(2);
+const POST_DATA_TIME: Duration = Duration::from_secs(2);
 
 /// The copy of the deployed functions and state machines, in which rules hold.
 #[derive(Debug)]

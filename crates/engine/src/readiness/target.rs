@@ -139,6 +139,10 @@ async fn owners(
         let role = role.to_string_lossy().into_owned();
         // Who owns something, or grants it, has to be acted for; whom something is granted to has to be there.
         let is_owner = mentions.iter().any(|mention| mention.role_use == RoleUse::Owner);
+        // A role's settings for the database can be left out, with a warning.
+        if mentions.iter().all(|mention| mention.role_use == RoleUse::DatabaseSetting) {
+            continue;
+        }
         match present.get(&role) {
             None => missing.push(role),
             Some(false) if is_owner => foreign.push(role),

@@ -146,6 +146,8 @@ fn set_sections(toc: &mut TableOfContents) {
             section = entry.section;
         }
         if entry.desc.is_session_setting() || is_of_database(entry) {
+            // Of neither part; without a section of its own it would be of the part that it stands in.
+            entry.section = Section::PreData;
             continue;
         }
         let is_grant = ["ACL", "ACL LANGUAGE", "DEFAULT ACL"].iter().any(|desc| entry.desc == *desc);

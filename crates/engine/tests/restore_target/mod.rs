@@ -133,7 +133,7 @@ impl Restored {
     pub(crate) async fn run_levels(&self) -> Result<(), EngineError> {
         for (level, groups) in (1..).zip(self.restore().post_data_groups().unwrap()) {
             for group in 1..=groups {
-                self.run_group(level, group, Duration::from_secs(60)).await?;
+                self.run_group(level, group, Duration::from_mins(1)).await?;
             }
         }
         Ok(())
