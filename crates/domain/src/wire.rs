@@ -218,4 +218,14 @@ mod tests {
             r#"{"target": {"host": "db", "database": "copy", "login": {"method": "iam", "user": "u"}}}"#;
         assert_eq!(parse_request::<RestoreRequest>(body).unwrap().point, PointSelector::Latest);
     }
+
+    #[test]
+    fn a_restores_options_are_read_and_a_role_may_have_any_name() {
+        let body = r#"{"target": {"host": "db", "database": "copy", "login": {"method": "iam", "user": "u"}},
+            "options": {"ownership": {"mode": "map", "roles": [{"from": "token_reader", "to": "password"}]}}}"#;
+        let request = parse_request::<RestoreRequest>(body).unwrap();
+        assert!(!request.options.is_default());
+        let unknown = body.replace("ownership", "owner");
+        assert_eq!(parse_request::<RestoreRequest>(&unknown).unwrap_err().code, Code::InvalidRequest);
+    }
 }
