@@ -10,6 +10,7 @@ pub mod progress;
 pub mod restore;
 pub mod runtime;
 pub mod sdk;
+pub mod snapshot;
 pub mod step;
 pub mod tools;
 

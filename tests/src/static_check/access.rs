@@ -19,7 +19,6 @@ const WILDCARDS: &[(&str, &str, &str)] = &[
     ),
     ("NetworkInterfacePolicy", "DescribeNetwork", "AWS offers no resource-level permission"),
     ("NetworkInterfacePolicy", "AttachNetworkInterfaces", "Lambda names the interfaces"),
-    ("HoldSnapshotRole", "AnswerToken", "AWS offers no resource-level permission"),
 ];
 
 /// A statement that allows something.
