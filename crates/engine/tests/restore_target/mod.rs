@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use permafrost_domain::data_source::DatabaseName;
-use permafrost_domain::restore_options::RestoreOptions;
+use permafrost_domain::restore_options::{Content, RestoreOptions, Tablespaces};
 use permafrost_domain::{InstanceId, JobId, PointId};
 use permafrost_engine::restore::{
     PostDataState, Restore, RestorePlan, finish, prepare, restore_plan, run_post_data, warnings,
@@ -52,8 +52,27 @@ impl Restored {
         run(&server, "pg_dump", &["-Fc", "-Z0", "-f", archive.to_str().unwrap(), "origin"]);
         let bytes = std::fs::read(archive).unwrap();
         let toc = TableOfContents::read(&mut bytes.as_slice()).unwrap();
-        let manifest = manifest(&server, &toc).await;
+        let tables = tables(&server, &toc).await;
+        let login = Login { options: server.options(), ca_pem: None };
+        let connection = login.connect().await.unwrap();
+        let manifest = manifest(&server, &connection.server_version().to_string(), &toc, tables);
+        connection.close().await;
         let plan = restore_plan(&toc, options).unwrap();
+        let job = JobId::new(AT.parse().unwrap(), 7);
+        Self { server, toc, manifest, plan, login, name: "copied".parse().unwrap(), job }
+    }
+
+    /// Plans the restore of the definitions in `archive`, which another version has made, after `script`.
+    pub(crate) async fn of_archive(archive: &[u8], source_version: &str, script: &str) -> Self {
+        let server = Server::start();
+        let mut connection = server.connect().await;
+        connection.execute(script).await.unwrap();
+        connection.close().await;
+        let toc = TableOfContents::read(&mut &*archive).unwrap();
+        let manifest = manifest(&server, source_version, &toc, BTreeMap::new());
+        let (content, tablespaces) = (Content::SchemaOnly, Tablespaces::Default);
+        let options = RestoreOptions { content, tablespaces, ..RestoreOptions::default() };
+        let plan = restore_plan(&toc, &options).unwrap();
         let login = Login { options: server.options(), ca_pem: None };
         let job = JobId::new(AT.parse().unwrap(), 7);
         Self { server, toc, manifest, plan, login, name: "copied".parse().unwrap(), job }
@@ -165,11 +184,10 @@ fn run(server: &Server, program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A manifest with every table of the archive, and no objects.
-async fn manifest(server: &Server, toc: &TableOfContents) -> Manifest {
+/// Every table of the archive, with how many rows it has.
+async fn tables(server: &Server, toc: &TableOfContents) -> BTreeMap<i32, TableSummary> {
     let login = Login { options: server.options(), ca_pem: None };
     let mut connection = login.to_database("origin").connect().await.unwrap();
-    let version = connection.server_version().to_string();
     let mut tables = BTreeMap::new();
     for entry in toc.entries.iter().filter(|entry| entry.desc.is_table_data()) {
         let relation = entry.relation();
@@ -181,6 +199,16 @@ async fn manifest(server: &Server, toc: &TableOfContents) -> Manifest {
         tables.insert(dump_id, TableSummary { dump_id, schema, name, sums, parts: Vec::new() });
     }
     connection.close().await;
+    tables
+}
+
+/// A manifest with these tables, and no objects.
+fn manifest(
+    server: &Server,
+    version: &str,
+    toc: &TableOfContents,
+    tables: BTreeMap<i32, TableSummary>,
+) -> Manifest {
     let object = || ObjectRef {
         key: "k".into(),
         version: "v".into(),
@@ -203,7 +231,7 @@ async fn manifest(server: &Server, toc: &TableOfContents) -> Manifest {
             host: "127.0.0.1".into(),
             port: server.port(),
             database: "origin".into(),
-            server_version: version,
+            server_version: version.to_owned(),
             encoding: "UTF8".into(),
             collate: "C".into(),
             ctype: "C".into(),
