@@ -148,6 +148,25 @@ async fn a_doubled_run_does_nothing_twice() {
     assert_eq!(calls(&restored).await, 30);
 }
 
+/// A statement that fails when nobody waits for it any more is started once more, and then fails the restore.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_fails_unseen_comes_to_an_end() {
+    let restored = slow().await;
+    let mut connection = restored.connect(&restored.restore().temporary_name()).await;
+    // The index is unique and the rows are not, which shows when all have been looked at.
+    connection.execute("DELETE FROM t WHERE n > 20; INSERT INTO t VALUES (1)").await.unwrap();
+    connection.close().await;
+    let mut restored = restored;
+    for entry in restored.plan.toc.entries.iter_mut().filter(|entry| entry.tag == *"t_slow") {
+        entry.defn = Some("CREATE UNIQUE INDEX t_slow ON public.t (public.slow(n));".into());
+    }
+    let failed = restored.run_group(SLOW_PLACE.0, SLOW_PLACE.1, Duration::from_secs(1)).await;
+    let fault = Fault::from(failed.unwrap_err());
+    assert_eq!((fault.code, fault.object.as_deref()), (Code::RestoreFailed, Some("INDEX public.t_slow")));
+    assert!(fault.message.contains("was started 2 times"), "{fault}");
+    assert_eq!(calls(&restored).await, 42, "twice 21 rows");
+}
+
 /// A run whose job is being cancelled stops, and what it left to the server is ended with the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_run_leaves_nothing_behind() {

@@ -9,8 +9,11 @@
 //! do the same at once. A session holds the group's advisory lock before it sends anything; the lock lives as long as
 //! the session, which for a statement left behind is until its end. Whoever does not get the lock waits, and answers
 //! "running". A session that got it reads the markers then, not before.
+//!
+//! A statement that was left behind and failed has told nobody: neither lock nor marker is there, and it is started
+//! again. How often it was left is written down, so that this comes to an end.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -19,7 +22,7 @@ use permafrost_pgarchive::{DumpId, Entry};
 use permafrost_vault::manifest::TableSummary;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::definitions::{Definitions, marker, once, roll_back};
+use super::definitions::{Definitions, describe, marker, once, roll_back};
 use super::levels::{Group, Step};
 use super::skipped::Skipped;
 use super::{Restore, marker_table};
@@ -29,6 +32,8 @@ use crate::sql;
 
 /// How often somebody is asked whether to go on, and whether a lock is free.
 const TICK: Duration = Duration::from_millis(500);
+/// How often a statement is left to the server before it counts as failed.
+const MOST_STARTS: u64 = 2;
 /// The first key of our advisory locks: "Perm".
 const LOCK_CLASS: i32 = 0x5065_726D;
 
@@ -74,8 +79,17 @@ pub async fn run_post_data(
     let done = markers_of(restore, &mut connection, steps).await?;
     let skipped = Skipped::read(restore, &mut connection).await?;
     let mut run = Run { restore, definitions, connection, skipped, deadline };
-    for step in steps.iter().filter(|step| !done.contains(&step.marker())) {
-        if Instant::now() >= deadline || run.carry_out(step, watch).await? == PostDataState::Running {
+    for step in steps.iter().filter(|step| !done.contains_key(&step.marker())) {
+        if done.get(&left(step)).is_some_and(|left| *left >= MOST_STARTS) {
+            return Err(failed_unseen(step));
+        }
+        if Instant::now() >= deadline {
+            return Ok(PostDataState::Running);
+        }
+        if run.carry_out(step, watch).await? == PostDataState::Running {
+            // The session is busy; what it works at goes on when it is dropped.
+            drop(run);
+            note_left(restore, step).await?;
             return Ok(PostDataState::Running);
         }
     }
@@ -121,17 +135,48 @@ async fn give_memory(connection: &mut Connection) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// The markers of those of `steps` that are done.
+/// The markers of `steps`: that they are done, and how often they were left.
 async fn markers_of(
     restore: &Restore<'_>,
     connection: &mut Connection,
     steps: &Group<'_>,
-) -> Result<HashSet<String>, EngineError> {
-    let names: Vec<String> = steps.iter().map(|step| sql::literal(&step.marker())).collect();
+) -> Result<HashMap<String, u64>, EngineError> {
+    let failed = || EngineError::query("read the markers");
+    let names = steps.iter().flat_map(|step| [step.marker(), left(step)]);
+    let names: Vec<String> = names.map(|name| sql::literal(&name)).collect();
     let query =
-        format!("SELECT step FROM {} WHERE step IN ({})", marker_table(restore.job), names.join(", "));
-    let rows = connection.query(&query, &[]).await.map_err(EngineError::query("read the markers"))?;
-    Ok(rows.iter().filter_map(|row| row.get(0)).map(str::to_owned).collect())
+        format!("SELECT step, rows FROM {} WHERE step IN ({})", marker_table(restore.job), names.join(", "));
+    let rows = connection.query(&query, &[]).await.map_err(failed())?;
+    rows.iter()
+        .map(|row| Ok((row.get(0).unwrap_or_default().to_owned(), row.parse(1).map_err(failed())?)))
+        .collect()
+}
+
+/// The name of the marker that counts how often a step was left.
+fn left(step: &Step<'_>) -> String {
+    format!("left {}", step.marker())
+}
+
+/// Writes down that a step was left to the server.
+async fn note_left(restore: &Restore<'_>, step: &Step<'_>) -> Result<(), EngineError> {
+    let mut connection = restore.login_to_new().connect().await?;
+    let (table, name) = (marker_table(restore.job), sql::literal(&left(step)));
+    let count = format!(
+        "INSERT INTO {table} AS known VALUES ({name}, 1) ON CONFLICT (step) DO UPDATE SET rows = known.rows + 1"
+    );
+    connection.execute(&count).await.map_err(EngineError::query("write a marker"))?;
+    connection.close().await;
+    Ok(())
+}
+
+/// The fault of a step that was left to the server and came to no good end, as often as it may.
+fn failed_unseen(step: &Step<'_>) -> EngineError {
+    let object = match step {
+        Step::Entry(entry) => describe(entry),
+        Step::Count(_) | Step::Analyze(_) => "the counting or analysing of tables".to_owned(),
+    };
+    let message = format!("{object} was started {MOST_STARTS} times, and failed when nobody waited for it");
+    Fault::new(Code::RestoreFailed, message).on(object).hint("See the server's log for its reason.").into()
 }
 
 /// One run over the steps of a group.
