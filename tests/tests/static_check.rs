@@ -78,8 +78,8 @@ fn paths_close_the_job() {
         &Machine("backup", "ErrorEquals: [States.ALL]", "ErrorEquals: [States.Timeout]"),
         "ValidatePermissions lets a failure end the execution",
     );
-    let circle = Machine("restore", "    Next: FinishRestore\n", "    Next: RunPostData\n");
-    sees(rule, &circle, "RunPostData may come round for ever");
+    let circle = Machine("restore", "    Next: FinishRestore\n", "    Next: RunLevels\n");
+    sees(rule, &circle, "RunLevels may come round for ever");
     let spin = "    Next: Spin\n  Spin:\n    Type: Pass\n    Next: Spin\n";
     sees(rule, &Machine("backup", "    Next: Dump\n", spin), "no path leads from Spin to CloseJob");
     sees(rule, &Machine("restore", "Next: ReportOutcome", "Next: FinishRestore"), "FinishRestore runs after");
@@ -104,7 +104,7 @@ fn states_are_connected() {
     );
     sees(
         rule,
-        &Machine("restore", "  RunPostData:\n", "  RunRestoreTask:\n"),
+        &Machine("restore", "  RunLevels:\n", "  RunRestoreTask:\n"),
         "RunRestoreTask in RunRestoreTasks has a name that another state has",
     );
 }

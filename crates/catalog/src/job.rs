@@ -110,6 +110,15 @@ impl Catalog {
         Ok(job)
     }
 
+    /// The job's own record, without what its tasks have done: one read, for the steps that only want to know what
+    /// was asked for.
+    ///
+    /// # Errors
+    /// `JobNotFound`.
+    pub async fn job_record(&self, id: JobId) -> Result<Job, CatalogError> {
+        self.item(&Key::Job(id)).await?.map(decode_job).transpose()?.ok_or(CatalogError::JobNotFound(id))
+    }
+
     /// Where the job is in its life: one small read, for those who look often.
     ///
     /// # Errors

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use permafrost_domain::JobId;
-use permafrost_domain::data_source::{DatabaseName, Host, RoleName, SecretArn};
+use permafrost_domain::data_source::{DatabaseName, Host, ObjectName, RoleName, SecretArn};
 use permafrost_domain::instance::{InstanceName, InstanceRef};
 use permafrost_domain::job::JobStatus;
+use permafrost_domain::restore_options::TableName;
 use permafrost_domain::wire::PointSelector;
 
 use crate::since::Since;
@@ -251,11 +252,70 @@ pub(crate) struct RestoreArgs {
     #[arg(long)]
     pub(crate) port: Option<NonZeroU16>,
     #[command(flatten)]
+    pub(crate) options: OptionArgs,
+    #[command(flatten)]
     pub(crate) login: LoginArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
+}
+
+/// What of the point is restored, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What to restore, and how")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(crate) struct OptionArgs {
+    /// Restore only this schema, and what it depends on; may be repeated
+    #[arg(long = "schema", value_name = "NAME")]
+    pub(crate) schemas: Vec<ObjectName>,
+    /// Restore only this table (view, sequence, …), and what it depends on; may be repeated
+    ///
+    /// Names are taken as they are, upper and lower case apart. A part that holds a dot stands in double quotes:
+    /// '"my.schema".orders'.
+    #[arg(long = "table", value_name = "SCHEMA.NAME")]
+    pub(crate) tables: Vec<TableName>,
+    /// Restore definitions and no data
+    #[arg(long, conflicts_with = "data_only")]
+    pub(crate) schema_only: bool,
+    /// Restore data and the definitions that it needs: no indexes, constraints, triggers, policies or grants
+    #[arg(long)]
+    pub(crate) data_only: bool,
+    /// Who owns what is restored: `preserve` who owned it before, `flatten` the role that restores
+    #[arg(long, value_enum, default_value_t = Owner::Preserve, conflicts_with = "map_roles")]
+    pub(crate) owner: Owner,
+    /// Take another role in place of one of the backup, as owner, in grants and policies; may be repeated
+    #[arg(long = "map-role", value_name = "OLD=NEW", value_parser = pair::<RoleName>)]
+    pub(crate) map_roles: Vec<(RoleName, RoleName)>,
+    /// Restore no grants and no default privileges
+    #[arg(long)]
+    pub(crate) no_privileges: bool,
+    /// Take another tablespace in place of one of the backup; may be repeated
+    #[arg(long = "map-tablespace", value_name = "OLD=NEW", value_parser = pair::<ObjectName>)]
+    pub(crate) map_tablespaces: Vec<(ObjectName, ObjectName)>,
+    /// Put everything into the new database's default tablespace
+    #[arg(long, conflicts_with = "map_tablespaces")]
+    pub(crate) no_tablespaces: bool,
+}
+
+/// Who owns what is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Owner {
+    /// Who owned it before; these roles must exist on the target.
+    Preserve,
+    /// The role that restores.
+    Flatten,
+}
+
+/// Two names with an equals sign between them.
+fn pair<T>(text: &str) -> Result<(T, T), String>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    let (old, new) = text.split_once('=').ok_or_else(|| "expected OLD=NEW".to_owned())?;
+    let name = |text: &str| text.parse::<T>().map_err(|error| error.to_string());
+    Ok((name(old)?, name(new)?))
 }
 
 /// Jobs.
@@ -371,6 +431,29 @@ mod tests {
         let arn = "arn:aws:secretsmanager:eu-central-1:1:secret:permafrost/shop";
         assert!(parse(&format!("{protect} --secret-arn {arn}")).is_ok());
         assert!(parse(&format!("{protect} --secret-arn {arn} --iam --user u")).is_err());
+    }
+
+    #[test]
+    fn options_of_a_restore_exclude_each_other() {
+        let restore = "permafrost restore shop --to-database copy";
+        for good in [
+            "--schema app --table a.b --table \"x.y\".z --schema-only",
+            "--map-role a=b --map-role c=d --no-privileges --map-tablespace fast=slow",
+            "--data-only --owner flatten --no-tablespaces",
+        ] {
+            assert!(parse(&format!("{restore} {good}")).is_ok(), "{good}");
+        }
+        for bad in [
+            "--schema-only --data-only",
+            "--owner flatten --map-role a=b",
+            "--no-tablespaces --map-tablespace a=b",
+            "--table orders",
+            "--map-role a",
+            "--map-role =b",
+            "--owner me",
+        ] {
+            assert!(parse(&format!("{restore} {bad}")).is_err(), "{bad}");
+        }
     }
 
     #[test]

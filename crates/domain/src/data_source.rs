@@ -82,6 +82,11 @@ text! {
     |t| (1..=63).contains(&t.len()) && !t.chars().any(char::is_control)
 }
 text! {
+    /// The name of a schema, a table or a tablespace, as PostgreSQL stores it (not quoted).
+    ObjectName, "name of a database object", "expected 1 to 63 bytes without control characters",
+    |t| (1..=63).contains(&t.len()) && !t.chars().any(char::is_control)
+}
+text! {
     /// The ARN of a Secrets Manager secret.
     SecretArn, "secret's ARN", "expected arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME",
     |t| {

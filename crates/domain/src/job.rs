@@ -11,6 +11,7 @@ use crate::data_source::DataSource;
 use crate::fault::Fault;
 use crate::ids::{InstanceId, JobId, PointId};
 use crate::instance::InstanceName;
+use crate::restore_options::RestoreOptions;
 
 /// How long a job is kept in the catalog after it was asked for.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -159,6 +160,9 @@ pub struct RestoreOrder {
     pub point: PointId,
     /// The server, the login, and the name of the new database.
     pub target: DataSource,
+    /// What of the point to restore, and how.
+    #[serde(default, skip_serializing_if = "RestoreOptions::is_default")]
+    pub options: RestoreOptions,
 }
 
 /// One run of one operation.

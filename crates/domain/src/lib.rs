@@ -10,6 +10,7 @@ pub mod ids;
 pub mod instance;
 pub mod job;
 pub mod recovery_point;
+pub mod restore_options;
 pub mod retention;
 pub mod wire;
 

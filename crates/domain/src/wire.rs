@@ -10,6 +10,7 @@ use crate::fault::{Code, Fault};
 use crate::ids::{InstanceId, InvalidId, JobId, PointId};
 use crate::instance::InstanceName;
 use crate::recovery_point::RecoveryPoint;
+use crate::restore_options::RestoreOptions;
 
 /// The most items that a page of a list holds.
 pub const MAX_PAGE: u16 = 100;
@@ -47,6 +48,9 @@ pub struct RestoreRequest {
     pub point: PointSelector,
     /// The server, the login, and the name of the new database.
     pub target: DataSource,
+    /// What of the point to restore, and how; everything as it was unless said otherwise.
+    #[serde(default, skip_serializing_if = "RestoreOptions::is_default")]
+    pub options: RestoreOptions,
 }
 
 /// A point as a request names it: `latest`, or an id.
@@ -213,5 +217,15 @@ mod tests {
         let body =
             r#"{"target": {"host": "db", "database": "copy", "login": {"method": "iam", "user": "u"}}}"#;
         assert_eq!(parse_request::<RestoreRequest>(body).unwrap().point, PointSelector::Latest);
+    }
+
+    #[test]
+    fn a_restores_options_are_read_and_a_role_may_have_any_name() {
+        let body = r#"{"target": {"host": "db", "database": "copy", "login": {"method": "iam", "user": "u"}},
+            "options": {"ownership": {"mode": "map", "roles": [{"from": "token_reader", "to": "password"}]}}}"#;
+        let request = parse_request::<RestoreRequest>(body).unwrap();
+        assert!(!request.options.is_default());
+        let unknown = body.replace("ownership", "owner");
+        assert_eq!(parse_request::<RestoreRequest>(&unknown).unwrap_err().code, Code::InvalidRequest);
     }
 }

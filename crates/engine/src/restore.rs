@@ -1,38 +1,54 @@
 //! Restore as database: under a temporary name, renamed when complete.
 //!
-//! Order of effects: database under the temporary name, pre-data, data (in units, each a transaction with its
-//! marker), post-data (one transaction, with its marker), sequences and counts, markers away, rename. A step
-//! that is run again finds its marker and leaves alone what is done. What fails for good is dropped, and the
-//! wanted name was never taken.
+//! Order of effects: database under the temporary name, definitions before the data, data (in units, each a
+//! transaction with its marker), counts, definitions after the data by levels (each entry a transaction with its
+//! marker), statistics, then sequences and comparisons, markers away, settings of the database, rename. A step that is
+//! run again finds its markers and leaves alone what is done. What fails for good is dropped, and the wanted name was
+//! never taken.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `plan`, `nearest` | what is restored: a pure function of the table of contents and the options |
+//! | `prepare` | the database, and what comes before the data |
+//! | `load`, `units`, `large_objects` | the data |
+//! | `levels` | what comes after the data, in its order: pure as well |
+//! | `post_data` | carrying that out, also where a statement outlives a function |
+//! | `definitions`, `skipped` | the statements of entries; what an older server cannot take |
+//! | `finish`, `database` | sequences, comparisons, settings of the database, its name |
+//! | `abandon` | dropping what a failed restore has built |
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use permafrost_domain::JobId;
 use permafrost_domain::data_source::DatabaseName;
-use permafrost_domain::{Code, Fault};
-use permafrost_pgarchive::TableOfContents;
-use permafrost_vault::manifest::TaskObjects;
-use permafrost_vault::plan::Source;
-use permafrost_vault::{Manifest, PointLayout, Store};
-use tempfile::TempDir;
+use permafrost_pgarchive::{DumpId, TableOfContents, TocIndex};
+use permafrost_vault::Manifest;
+use permafrost_vault::manifest::{TableSummary, TaskObjects};
 
 use crate::error::EngineError;
 use crate::login::Login;
 use crate::pg::{ConnectError, Connection};
-use crate::programs::{PgPrograms, PgProgramsOfMajor};
 use crate::sql;
-use crate::toc::directory_form;
 
 mod abandon;
+mod database;
+mod definitions;
 mod finish;
 mod large_objects;
+mod levels;
 mod load;
+mod nearest;
+mod plan;
+mod post_data;
 mod prepare;
+mod skipped;
 mod units;
 
 pub use abandon::abandon;
-pub use finish::finish;
-pub use load::{load, run_post_data};
+pub use finish::{finish, warnings};
+pub use load::{Stored, load};
+pub use plan::{PlanError, RestorePlan, restore_plan};
+pub use post_data::{PostDataState, run_post_data};
 pub use prepare::prepare;
 
 /// About how many bytes of rows a task loads.
@@ -40,7 +56,7 @@ const TASK_BYTES: u64 = 1024 * 1024 * 1024;
 /// About the most tasks: a Map's items travel in a payload. Tasks of a larger database are larger.
 const MOST_TASKS: u64 = 1_500;
 
-/// One restore: what, from where, to where.
+/// One restore: what, and to where.
 #[derive(Debug)]
 pub struct Restore<'a> {
     /// The job; the temporary name is made of it.
@@ -49,19 +65,15 @@ pub struct Restore<'a> {
     pub login: &'a Login,
     /// The name that the database gets.
     pub name: &'a DatabaseName,
-    /// The programs on board.
-    pub programs: &'a PgPrograms,
-    /// The store that holds the point.
-    pub store: &'a Store,
-    /// The point.
-    pub layout: PointLayout,
-    /// Its manifest.
+    /// The point's manifest.
     pub manifest: &'a Manifest,
-    /// Its table of contents.
-    pub toc: &'a TableOfContents,
+    /// What is restored of it.
+    pub plan: &'a RestorePlan,
+    /// The entries of the plan.
+    pub index: TocIndex<'a>,
 }
 
-impl Restore<'_> {
+impl<'a> Restore<'a> {
     /// The name under which the database is built.
     pub fn temporary_name(&self) -> String {
         temporary_name(self.job)
@@ -72,8 +84,23 @@ impl Restore<'_> {
         self.login.to_database(&self.temporary_name())
     }
 
-    pub(crate) fn restore_programs(&self, connection: &Connection) -> Result<PgProgramsOfMajor, EngineError> {
-        self.programs.for_major(restore_major(connection, &self.manifest.source))
+    pub(crate) fn toc(&self) -> &'a TableOfContents {
+        self.index.toc()
+    }
+
+    /// The tables whose rows are restored.
+    pub fn tables(&self) -> impl Iterator<Item = &'a TableSummary> {
+        self.manifest.tables.iter().filter(|table| self.restores_rows_of(table.dump_id))
+    }
+
+    /// Whether the rows of the entry of this number are restored.
+    pub(crate) fn restores_rows_of(&self, dump_id: i32) -> bool {
+        DumpId::new(dump_id).is_ok_and(|id| self.index.entry(id).is_some())
+    }
+
+    /// Whether the bytes of large objects are restored.
+    pub(crate) fn restores_large_objects(&self) -> bool {
+        self.toc().entries.iter().any(|entry| entry.desc.is_blobs())
     }
 
     /// What there is to load, cut into tasks: the same on every call.
@@ -84,7 +111,12 @@ impl Restore<'_> {
             let number = task.task;
             (0..slices_of(task)).map(move |slice| DataTask { task: number, slice, slice_bytes })
         };
-        self.manifest.tasks.iter().flat_map(of_task).collect()
+        // Which task has large objects stands in the tasks' results only.
+        let all = self.restores_large_objects();
+        let wanted: HashSet<u32> =
+            self.tables().flat_map(|table| &table.parts).map(|part| part.task).collect();
+        let tasks = self.manifest.tasks.iter().filter(|task| all || wanted.contains(&task.task));
+        tasks.flat_map(of_task).collect()
     }
 }
 
@@ -116,13 +148,6 @@ pub(crate) fn marker_table(job: JobId) -> String {
 
 fn body(job: JobId) -> String {
     job.to_string().trim_start_matches("job-").to_owned()
-}
-
-/// The major version whose pg_restore reads the archive and knows the target.
-pub(crate) fn restore_major(connection: &Connection, source: &Source) -> u32 {
-    let dumped_by: Option<u32> =
-        source.pg_dump_version.split('.').next().and_then(|major| major.parse().ok());
-    dumped_by.unwrap_or_default().max(connection.server_version().major())
 }
 
 /// Connects to the target server, to a database that is always there.
@@ -166,47 +191,16 @@ pub(crate) async fn markers(
     Ok(Some(markers))
 }
 
-/// A directory archive of a table of contents alone, for pg_restore to read.
-pub(crate) fn archive_of(toc: &TableOfContents) -> Result<TempDir, EngineError> {
-    let spawn = |source| EngineError::Spawn { program: "pg_restore", source };
-    let dir = tempfile::tempdir().map_err(spawn)?;
-    std::fs::write(dir.path().join("toc.dat"), directory_form(toc)?).map_err(spawn)?;
-    Ok(dir)
-}
-
-/// pg_restore's failure as a fault that names the object.
-pub(crate) fn restore_fault(error: EngineError) -> EngineError {
-    let EngineError::Program { stderr, .. } = &error else { return error };
-    if stderr.contains("server closed the connection") || stderr.contains("terminating connection") {
-        return Fault::new(Code::ServerConnectionClosed, format!("pg_restore: {stderr}")).into();
-    }
-    // With --exit-on-error it names no entry of the archive, but the statement.
-    let object = stderr
-        .lines()
-        .find_map(|line| line.split_once("Command was: "))
-        .map(|(_, statement)| statement.trim().trim_end_matches([';', '(']).trim().to_owned());
-    let reason =
-        stderr.lines().find_map(|line| line.split_once("ERROR:")).map_or(stderr.as_str(), |(_, r)| r);
-    let fault = Fault::new(Code::RestoreFailed, format!("pg_restore: {}", reason.trim()));
-    match object {
-        Some(object) => fault.on(object).into(),
-        None => fault.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_of_pg_restore_names_its_object() {
-        let stderr = "pg_restore: error: could not execute query: ERROR:  relation \"app.x\" does not exist\n\
-            LINE 1: ALTER TABLE ONLY app.x\n\
-            Command was: ALTER TABLE ONLY app.x\n    ADD CONSTRAINT x_pkey PRIMARY KEY (id);";
-        let error = EngineError::Program { program: "pg_restore", status: "1".into(), stderr: stderr.into() };
-        let fault = Fault::from(restore_fault(error));
-        assert_eq!(fault.code, Code::RestoreFailed);
-        assert_eq!(fault.object.as_deref(), Some("ALTER TABLE ONLY app.x"));
-        assert_eq!(fault.message, "pg_restore: relation \"app.x\" does not exist");
+/// Whether a step is done.
+pub(crate) async fn is_done(
+    connection: &mut Connection,
+    job: JobId,
+    step: &str,
+) -> Result<bool, EngineError> {
+    let query = format!("SELECT 1 FROM {} WHERE step = $1", marker_table(job));
+    match connection.query(&query, &[Some(step)]).await {
+        Ok(rows) => Ok(!rows.is_empty()),
+        Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000")) => Ok(false),
+        Err(error) => Err(EngineError::query("read the markers")(error)),
     }
 }

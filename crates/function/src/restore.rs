@@ -1,10 +1,9 @@
-//! Opening a restore: its order, its point, its login.
+//! Opening a restore: its order, its point, its plan, its login.
 
 use permafrost_domain::job::RestoreOrder;
 use permafrost_domain::{Code, Fault, JobId};
-use permafrost_engine::Login;
-use permafrost_engine::restore::Restore;
-use permafrost_pgarchive::TableOfContents;
+use permafrost_engine::restore::{Restore, RestorePlan, Stored, restore_plan};
+use permafrost_engine::{EngineError, Login};
 
 use crate::point::OpenPoint;
 use crate::tools::Tools;
@@ -16,16 +15,16 @@ pub struct OpenRestore {
     order: RestoreOrder,
     login: Login,
     point: OpenPoint,
-    toc: TableOfContents,
+    plan: RestorePlan,
 }
 
 impl OpenRestore {
-    /// Reads the job's order, its point, and makes the login.
+    /// Reads the job's order, its point, decides what is restored of it, and makes the login.
     ///
     /// # Errors
-    /// The job is no restore, its point cannot be read, or there is no login.
+    /// The job is no restore, its point cannot be read or does not hold what was asked for, or there is no login.
     pub async fn open(tools: &Tools, job: JobId) -> Result<Self, Fault> {
-        let record = tools.catalog.job(job).await?;
+        let record = tools.catalog.job_record(job).await?;
         let order = record.restore.ok_or_else(|| no_order(job))?;
         let point = tools.catalog.point(record.instance, order.point).await?;
         if !point.state.is_readable() {
@@ -33,23 +32,30 @@ impl OpenRestore {
             return Err(Fault::new(Code::ObjectMissing, message).on(format!("recovery point {}", point.id)));
         }
         let point = OpenPoint::open(tools, &point).await?;
-        let toc = point.table_of_contents(tools).await?;
+        let plan = restore_plan(&point.table_of_contents(tools).await?, &order.options)?;
         let login = tools.login(&order.target, job).await?;
-        Ok(Self { job, order, login, point, toc })
+        Ok(Self { job, order, login, point, plan })
     }
 
     /// The restore, for the engine.
-    pub fn restore<'a>(&'a self, tools: &'a Tools) -> Restore<'a> {
-        Restore {
+    ///
+    /// # Errors
+    /// The table of contents contradicts itself.
+    pub fn restore(&self) -> Result<Restore<'_>, Fault> {
+        let index = self.plan.index();
+        Ok(Restore {
             job: self.job,
             login: &self.login,
             name: &self.order.target.database,
-            programs: &tools.programs,
-            store: &tools.store,
-            layout: self.point.layout,
             manifest: &self.point.manifest,
-            toc: &self.toc,
-        }
+            plan: &self.plan,
+            index: index.map_err(|error| EngineError::TocContents { what: error.to_string() })?,
+        })
+    }
+
+    /// Where the data is, for the engine.
+    pub fn stored<'a>(&self, tools: &'a Tools) -> Stored<'a> {
+        Stored { store: &tools.store, layout: self.point.layout }
     }
 }
 

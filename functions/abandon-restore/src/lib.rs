@@ -11,7 +11,7 @@ use permafrost_function::step::{Done, JobStep};
 /// # Errors
 /// The server does not answer, or refuses.
 pub async fn handle(tools: &Tools, input: JobStep) -> Result<Done, Fault> {
-    let order = tools.catalog.job(input.job).await?.restore.ok_or_else(|| no_order(input.job))?;
+    let order = tools.catalog.job_record(input.job).await?.restore.ok_or_else(|| no_order(input.job))?;
     let login = tools.login(&order.target, input.job).await?;
     abandon(&login, input.job).await?;
     Ok(Done {})

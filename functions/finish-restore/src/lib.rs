@@ -1,7 +1,7 @@
-//! `FinishRestore`: sequences, counts, statistics, and the database's name.
+//! `FinishRestore`: sequences, comparisons, settings of the database, and its name.
 
 use permafrost_domain::Fault;
-use permafrost_engine::restore::finish;
+use permafrost_engine::restore::{finish, warnings};
 use permafrost_function::Tools;
 use permafrost_function::restore::OpenRestore;
 use permafrost_function::step::{Done, JobStep};
@@ -14,6 +14,10 @@ use permafrost_function::step::{Done, JobStep};
 pub async fn handle(tools: &Tools, input: JobStep) -> Result<Done, Fault> {
     tools.check_not_cancelled(input.job).await?;
     let open = OpenRestore::open(tools, input.job).await?;
-    finish(&open.restore(tools)).await?;
+    let restore = open.restore()?;
+    // Recorded first: once the step is done, nothing on the server tells any more what is missing.
+    tools.catalog.record_warnings(input.job, &warnings(&restore).await?).await?;
+    let warnings = finish(&restore).await?;
+    tools.catalog.record_warnings(input.job, &warnings).await?;
     Ok(Done {})
 }

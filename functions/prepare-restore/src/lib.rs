@@ -13,7 +13,19 @@ const MAX_TASKS: usize = 2_000;
 /// The step's answer.
 #[derive(Debug, Serialize)]
 pub struct Output {
+    /// Tasks that load data.
     data_tasks: usize,
+    /// Groups of definitions that come after the data, by level.
+    levels: Vec<Level>,
+}
+
+/// A level of what comes after the data.
+#[derive(Debug, Serialize)]
+pub struct Level {
+    /// Its number, from 1.
+    level: usize,
+    /// How many groups can be carried out side by side.
+    groups: usize,
 }
 
 /// Prepares the job's restore.
@@ -23,14 +35,24 @@ pub struct Output {
 pub async fn handle(tools: &Tools, input: JobStep) -> Result<Output, Fault> {
     tools.check_not_cancelled(input.job).await?;
     let open = OpenRestore::open(tools, input.job).await?;
-    let restore = open.restore(tools);
+    let restore = open.restore()?;
     let data_tasks = restore.data_tasks().len();
-    if data_tasks > MAX_TASKS {
-        let message = format!("the restore would take {data_tasks} tasks, at most {MAX_TASKS} are possible");
+    let groups =
+        restore.post_data_groups().map_err(|error| Fault::new(Code::RestoreFailed, error.to_string()))?;
+    let most = groups.iter().copied().max().unwrap_or_default().max(data_tasks);
+    if most > MAX_TASKS {
+        let message =
+            format!("the restore would take {most} tasks at once, at most {MAX_TASKS} are possible");
         return Err(Fault::new(Code::MaxConcurrentOperationLimitReached, message));
     }
     prepare(&restore).await?;
-    let totals = &restore.manifest.totals;
-    tools.catalog.record_expected(input.job, totals.tables, totals.raw_bytes).await?;
-    Ok(Output { data_tasks })
+    let tables = restore.tables().count() as u64;
+    let bytes = if tables == restore.manifest.totals.tables {
+        restore.manifest.totals.raw_bytes
+    } else {
+        restore.tables().map(|table| table.sums.raw_bytes).sum()
+    };
+    tools.catalog.record_expected(input.job, tables, bytes).await?;
+    let levels = (1..).zip(groups).map(|(level, groups)| Level { level, groups }).collect();
+    Ok(Output { data_tasks, levels })
 }

@@ -1,29 +1,18 @@
-//! `RunRestoreTask`: loads the tables of one task, or runs the post-data section.
+//! `RunRestoreTask`: loads one task of the data.
 
 use permafrost_domain::{Fault, JobId};
 use permafrost_engine::EngineError;
-use permafrost_engine::restore::{load, run_post_data};
+use permafrost_engine::restore::load;
 use permafrost_function::Tools;
 use permafrost_function::progress::TaskProgress;
 use permafrost_function::restore::OpenRestore;
 use permafrost_function::step::Done;
 use serde::Deserialize;
 
-/// What the task is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Section {
-    /// Rows.
-    Data,
-    /// Indexes, constraints, triggers, rules, policies, materialised views.
-    PostData,
-}
-
 /// The step's input.
 #[derive(Debug, Deserialize)]
 pub struct Input {
     job: JobId,
-    section: Section,
     task: u32,
 }
 
@@ -34,15 +23,9 @@ pub struct Input {
 pub async fn handle(tools: &Tools, input: Input) -> Result<Done, Fault> {
     tools.check_not_cancelled(input.job).await?;
     let open = OpenRestore::open(tools, input.job).await?;
-    let restore = open.restore(tools);
-    match input.section {
-        Section::PostData => run_post_data(&restore).await?,
-        Section::Data => {
-            let mut progress = TaskProgress::new(tools, input.job, input.task);
-            let watch = &mut async |done| progress.say(done).await.map_err(EngineError::from);
-            let done = load(&restore, input.task, watch).await?;
-            progress.record(&done).await?;
-        }
-    }
+    let mut progress = TaskProgress::new(tools, input.job, input.task);
+    let watch = &mut async |done| progress.say(done).await.map_err(EngineError::from);
+    let done = load(&open.restore()?, open.stored(tools), input.task, watch).await?;
+    progress.record(&done).await?;
     Ok(Done {})
 }

@@ -5,6 +5,7 @@ use aws_sdk_kms::types::DataKeySpec;
 use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::{Code, Fault, InstanceId, JobId};
 use permafrost_engine::readiness::{source, target};
+use permafrost_engine::restore::restore_plan;
 use permafrost_function::Tools;
 use permafrost_function::point::OpenPoint;
 use permafrost_function::restore::no_order;
@@ -57,14 +58,19 @@ async fn check_source(tools: &Tools, input: &Input) -> Result<Readiness, Fault> 
 }
 
 async fn check_target(tools: &Tools, input: &Input) -> Result<Readiness, Fault> {
-    let job = tools.catalog.job(input.job).await?;
+    let job = tools.catalog.job_record(input.job).await?;
     let order = job.restore.ok_or_else(|| no_order(job.id))?;
     let point = tools.catalog.point(input.instance, order.point).await?;
     let open = OpenPoint::open(tools, &point).await?;
     let toc = open.table_of_contents(tools).await?;
-    let wanted = target::Wanted { source: &open.manifest.source, toc: &toc, name: &order.target.database };
+    let plan = match restore_plan(&toc, &order.options) {
+        Ok(plan) => plan,
+        Err(error) => return Ok(Readiness { checks: vec![Check::failed("selection", error.into())] }),
+    };
+    let wanted =
+        target::Wanted { source: &open.manifest.source, toc: &plan.toc, name: &order.target.database };
     match tools.login(&order.target, input.job).await {
-        Ok(login) => Ok(target::check(&login, &tools.programs, &wanted).await?),
+        Ok(login) => Ok(target::check(&login, &wanted).await?),
         Err(fault) => Ok(Readiness { checks: vec![Check::failed("credentials", fault)] }),
     }
 }

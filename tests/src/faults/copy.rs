@@ -26,7 +26,7 @@ use crate::support::{Aws, Stack};
 /// The wrapper that stands before every binary of the copy.
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
 /// The functions that carry jobs out.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 13] = [
     "abandon-backup",
     "abandon-restore",
     "close-job",
@@ -37,6 +37,7 @@ const FUNCTIONS: [&str; 12] = [
     "prepare-restore",
     "release-snapshot",
     "run-dump-task",
+    "run-post-data",
     "run-restore-task",
     "validate-permissions",
 ];
@@ -54,6 +55,8 @@ pub struct Variant {
     pub snapshot_limit: Duration,
     /// About how many bytes a task copies, where not as deployed.
     task_bytes: Option<u64>,
+    /// After how long a restore leaves a statement to the server: less than a test's index takes.
+    post_data_time: Duration,
 }
 
 impl Variant {
@@ -63,6 +66,7 @@ impl Variant {
         holder_lifetime: Duration::from_mins(1),
         snapshot_limit: Duration::from_secs(40),
         task_bytes: None,
+        post_data_time: Duration::from_secs(2),
     };
     /// Holders that live for seconds, and tasks that take about as long.
     pub const RELAY: Self = Self {
@@ -70,6 +74,7 @@ impl Variant {
         holder_lifetime: Duration::from_secs(5),
         snapshot_limit: Duration::from_mins(5),
         task_bytes: Some(256 * 1024),
+        post_data_time: Duration::from_secs(2),
     };
 
     /// The name of the copy of a function or state machine.
@@ -92,6 +97,9 @@ impl Variant {
             }
             "plan-dump" => {
                 self.task_bytes.map(|bytes| set("DUMP_TASK_BYTES", bytes));
+            }
+            "run-post-data" => {
+                set("POST_DATA_SECONDS", self.post_data_time.as_secs());
             }
             _ => {}
         }

@@ -9,6 +9,7 @@ use permafrost_catalog::CatalogError;
 use permafrost_domain::data_source::DataSource;
 use permafrost_domain::instance::Instance;
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
+use permafrost_domain::restore_options::RestoreOptions;
 use permafrost_domain::{JobId, PointId};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -28,7 +29,7 @@ impl FaultyStack {
     pub fn restore_of(&self, instance: &Instance, point: PointId, target: DataSource) -> Job {
         let mut job = queued(Operation::RestoreDatabase, instance);
         job.point = Some(point);
-        job.restore = Some(RestoreOrder { point, target });
+        job.restore = Some(RestoreOrder { point, target, options: RestoreOptions::default() });
         job
     }
 

@@ -93,7 +93,7 @@ impl Rule {
         self
     }
 
-    /// The same rule, for events that also hold `text`, such as `"section":"post-data"`. Events are compact JSON.
+    /// The same rule, for events that also hold `text`, such as `"level":2`. Events are compact JSON.
     #[must_use]
     pub fn only_where(mut self, text: impl Into<String>) -> Self {
         self.of = Some(text.into());

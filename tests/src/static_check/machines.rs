@@ -10,11 +10,6 @@ use super::{Findings, Machine, Project, Scope, State};
 /// The state in which every execution's job is closed.
 const CLOSE_JOB: &str = "CloseJob";
 
-/// States that call a function under another name than the function's own.
-///
-/// Names must be unique in a machine, and the Map before it already has the function's.
-const OTHER_NAMES: &[(&str, &str)] = &[("RunPostData", "RunRestoreTask")];
-
 /// Every Task has a timeout, longer than its function's own: a function must be dead before it is tried again.
 pub fn tasks_time_out(project: &Project) -> Findings {
     let mut findings = Findings::new();
@@ -181,7 +176,7 @@ pub fn tasks_are_named_as_their_functions(project: &Project) -> Findings {
         };
         let name = text(properties, &["FunctionName"]).unwrap_or_default();
         let verb = upper_camel_case(name.trim_start_matches("${VaultName}-"));
-        if state.name != verb && !OTHER_NAMES.contains(&(state.name.as_str(), verb.as_str())) {
+        if state.name != verb {
             findings.push(format!("{at} calls {verb}"));
         }
     }

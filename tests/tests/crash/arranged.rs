@@ -171,8 +171,8 @@ impl Arranged {
 /// Sessions bear their job's name. One whose client was killed needs a moment to notice.
 async fn assert_no_session(job: JobId) {
     let query = format!(
-        "SELECT pid, state, query FROM pg_stat_activity WHERE application_name = {}",
-        literal(&format!("permafrost {job}"))
+        "SELECT pid, state, query FROM pg_stat_activity WHERE application_name LIKE {}",
+        literal(&format!("permafrost {job}%"))
     );
     let mut sessions = Vec::new();
     for _ in 0..50 {

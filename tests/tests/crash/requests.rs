@@ -27,20 +27,20 @@ fn commit(when: When, how: How) -> Rule {
 /// backup completes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_lost_once_are_sent_again() {
-    mended(When::BeforeEffect, How::Disconnect).await;
+    Box::pin(mended(When::BeforeEffect, How::Disconnect)).await;
 }
 
 /// The same with answers that are lost: objects and recovery point are there already when the request is repeated,
 /// and count as written. The point exists exactly once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_whose_answer_is_lost_are_repeated_without_harm() {
-    mended(When::AfterEffect, How::Disconnect).await;
+    Box::pin(mended(When::AfterEffect, How::Disconnect)).await;
 }
 
 /// The services are busy once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_refused_once_are_sent_again() {
-    mended(When::BeforeEffect, How::Unavailable).await;
+    Box::pin(mended(When::BeforeEffect, How::Unavailable)).await;
 }
 
 async fn mended(when: When, how: How) {

@@ -6,6 +6,7 @@ use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::instance::{Instance, ProtectionStatus};
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
+use permafrost_domain::restore_options::{Content, RestoreOptions};
 use permafrost_domain::retention::{Rule, StampedRetention};
 use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId};
 use serde_json::json;
@@ -82,6 +83,7 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
         restore: Some(RestoreOrder {
             point: PointId::of_backup(earlier),
             target: instance.data_source.clone(),
+            options: RestoreOptions { content: Content::SchemaOnly, ..RestoreOptions::default() },
         }),
         execution: Some("arn:aws:states:eu-central-1:1:execution:x:y".to_owned()),
         ..job(Operation::RestoreDatabase, instance, 5)

@@ -218,6 +218,8 @@ codes! {
         "Do what the server's message says.";
     RowCountMismatch, Database, Never, "a restored table has another number of rows than its backup",
         "Verify the recovery point; restore another one.";
+    ObjectNotInBackup, Database, Never, "the recovery point does not hold an object that was asked for",
+        "List what it holds with `permafrost recovery-point show INSTANCE POINT`.";
     // Permafrost itself.
     OrchestrationUnavailable, Internal, Later, "Step Functions did not answer",
         "Try again; see the state of Step Functions.";

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::data_source::DatabaseName;
 use permafrost_domain::{Code, Fault};
-use permafrost_pgarchive::TableOfContents;
+use permafrost_pgarchive::{RoleUse, TableOfContents};
 use permafrost_vault::plan::Source;
 
 use crate::error::EngineError;
 use crate::login::Login;
 use crate::pg::Connection;
-use crate::programs::PgPrograms;
-use crate::restore::{connect_to_server, database_exists, restore_major};
+use crate::restore::{connect_to_server, database_exists};
 use crate::sql;
 
 /// What is to be restored where.
@@ -20,7 +19,7 @@ use crate::sql;
 pub struct Wanted<'a> {
     /// The database that was backed up.
     pub source: &'a Source,
-    /// Its table of contents.
+    /// What is to be restored of it, as it is to be restored.
     pub toc: &'a TableOfContents,
     /// The new database's name.
     pub name: &'a DatabaseName,
@@ -30,11 +29,7 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// Those of the connection where it breaks halfway. A connection that cannot be had is a failed check.
-pub async fn check(
-    login: &Login,
-    programs: &PgPrograms,
-    wanted: &Wanted<'_>,
-) -> Result<Readiness, EngineError> {
+pub async fn check(login: &Login, wanted: &Wanted<'_>) -> Result<Readiness, EngineError> {
     let mut connection = match connect_to_server(login).await {
         Ok(connection) => connection,
         Err(error) => return Ok(Readiness { checks: vec![Check::failed("login", error.into())] }),
@@ -43,7 +38,6 @@ pub async fn check(
     let mut checks = vec![
         Check::success("login", format!("logged in as {user}")),
         server_version(&connection, wanted.source),
-        restore_client(&connection, programs, wanted.source),
         createdb(&mut connection, user).await?,
         name_is_free(&mut connection, wanted.name).await?,
     ];
@@ -66,15 +60,10 @@ fn server_version(connection: &Connection, source: &Source) -> Check {
         let fault = Fault::new(Code::ServerVersionNotSupported, message);
         Check::warning(
             "server-version",
-            fault.hint("Objects that the older version lacks make the restore fail."),
+            fault.hint(
+                "Objects that the older version does not know are skipped, and named in the job's warnings.",
+            ),
         )
-    }
-}
-
-fn restore_client(connection: &Connection, programs: &PgPrograms, source: &Source) -> Check {
-    match programs.for_major(restore_major(connection, source)) {
-        Ok(found) => Check::success("restore-client", format!("pg_restore {} is on board", found.major)),
-        Err(error) => Check::failed("restore-client", error.into()),
     }
 }
 
@@ -131,13 +120,12 @@ async fn owners(
     user: &str,
     toc: &TableOfContents,
 ) -> Result<Check, EngineError> {
-    let wanted: BTreeSet<String> = toc
-        .entries
-        .iter()
-        .filter_map(|entry| entry.owner.as_ref())
-        .map(|owner| owner.to_string_lossy().into_owned())
-        .filter(|owner| !owner.is_empty())
-        .collect();
+    let named = match toc.roles() {
+        Ok(named) => named,
+        Err(error) => {
+            return Ok(Check::failed("roles", Fault::new(Code::RestoreFailed, error.to_string())));
+        }
+    };
     let failed = || EngineError::query("list the roles");
     // From 16 on, being a member and being allowed to act as the role are two things.
     let may = if connection.server_version().major() >= 16 { "SET" } else { "MEMBER" };
@@ -147,11 +135,18 @@ async fn owners(
         present.insert(row.get(0).unwrap_or_default().to_owned(), row.parse(1).map_err(failed())?);
     }
     let (mut missing, mut foreign) = (Vec::new(), Vec::new());
-    for role in &wanted {
-        match present.get(role) {
-            None => missing.push(role.clone()),
-            Some(false) => foreign.push(role.clone()),
-            Some(true) => {}
+    for (role, mentions) in &named {
+        let role = role.to_string_lossy().into_owned();
+        // Who owns something, or grants it, has to be acted for; whom something is granted to has to be there.
+        let is_owner = mentions.iter().any(|mention| mention.role_use == RoleUse::Owner);
+        // A role's settings for the database can be left out, with a warning.
+        if mentions.iter().all(|mention| mention.role_use == RoleUse::DatabaseSetting) {
+            continue;
+        }
+        match present.get(&role) {
+            None => missing.push(role),
+            Some(false) if is_owner => foreign.push(role),
+            Some(_) => {}
         }
     }
     let objects = |roles: &[String]| roles.iter().map(|role| format!("role {role}")).collect();
@@ -159,8 +154,12 @@ async fn owners(
         let create: Vec<String> =
             missing.iter().map(|role| format!("CREATE ROLE {} NOLOGIN;", sql::ident(role))).collect();
         let message = format!("the target server lacks the roles {}", missing.join(", "));
-        let fault = Fault::new(Code::RoleNotFound, message).hint(format!("Run {}", create.join(" ")));
-        Check::failed("roles", fault).on_objects(objects(&missing))
+        let hint = format!(
+            "Run {} Or restore with other roles: `--owner flatten`, `--map-role OLD=NEW`, `--no-privileges`.",
+            create.join(" ")
+        );
+        Check::failed("roles", Fault::new(Code::RoleNotFound, message).hint(hint))
+            .on_objects(objects(&missing))
     } else if !foreign.is_empty() {
         let grant: Vec<String> = foreign
             .iter()
@@ -170,10 +169,12 @@ async fn owners(
             "role \"{user}\" cannot give objects to their owners {}, of which it is no member",
             foreign.join(", ")
         );
-        let fault = Fault::new(Code::MissingDatabasePermissions, message);
-        Check::failed("roles", fault.hint(format!("Run {}", grant.join(" ")))).on_objects(objects(&foreign))
+        let hint = format!("Run {} Or restore with `--owner flatten`.", grant.join(" "));
+        let fault = Fault::new(Code::MissingDatabasePermissions, message).hint(hint);
+        Check::failed("roles", fault).on_objects(objects(&foreign))
     } else {
-        Check::success("roles", format!("all {} owners exist, and the role may act as them", wanted.len()))
+        let message = format!("all {} roles exist, and the role may act as the owners", named.len());
+        Check::success("roles", message)
     })
 }
 
@@ -195,7 +196,9 @@ async fn tablespaces(connection: &mut Connection, toc: &TableOfContents) -> Resu
         Check::success("tablespaces", "all tablespaces exist")
     } else {
         let message = format!("the target server lacks the tablespaces {}", missing.join(", "));
-        Check::failed("tablespaces", Fault::new(Code::TablespaceNotFound, message))
+        let fault = Fault::new(Code::TablespaceNotFound, message)
+            .hint("Create them, or restore with `--map-tablespace OLD=NEW` or `--no-tablespaces`.");
+        Check::failed("tablespaces", fault)
             .on_objects(missing.iter().map(|name| format!("tablespace {name}")).collect())
     })
 }

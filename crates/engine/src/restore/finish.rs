@@ -1,37 +1,63 @@
-//! Sequences, counts, statistics, and the database's name.
+//! Sequences, comparisons, settings of the database, and its name.
 //!
-//! Order of effects: sequences and statistics (the same when repeated), then the markers go, which says that all
-//! checks passed, then the rename. A repeated call finds what is left to do by the markers and the names.
+//! Order of effects: sequences (the same when repeated), then the markers go, which says that all checks passed, then
+//! the settings of the database (again the same when repeated), then the rename. A repeated call finds what is left to
+//! do by the markers and the names.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use permafrost_domain::{Code, Fault};
-use permafrost_pgarchive::Text;
 use permafrost_vault::manifest::TableSummary;
 
-use super::load::entry_of;
+use super::database::set_properties;
+use super::definitions::{Definitions, describe};
+use super::post_data::table_of_count;
+use super::skipped::Skipped;
 use super::units::table_of_marker;
-use super::{Restore, connect_to_server, database_exists, marker_schema, markers};
+use super::{Restore, connect_to_server, database_exists, marker_schema, marker_table, markers};
 use crate::error::EngineError;
 use crate::pg::Connection;
 use crate::readiness::target::name_in_use;
-use crate::session;
 use crate::sql;
 
 /// How often the rename is tried: sessions that were just closed take a moment to be gone.
 const RENAME_ATTEMPTS: u32 = 20;
+/// Sequences that are set in one message.
+const SEQUENCES: usize = 500;
 
-/// Sets sequences, compares row counts, analyses, and gives the database its name.
+/// What somebody should look at: objects that were left out because others were not asked for, and those that the
+/// target could not take. To be recorded before [`finish`], which takes the notes away.
+///
+/// # Errors
+/// The server refuses.
+pub async fn warnings(restore: &Restore<'_>) -> Result<Vec<String>, EngineError> {
+    let left_out = restore.plan.left_out.iter();
+    let mut warnings: Vec<String> =
+        left_out.map(|left_out| format!("{} is not restored: {}", left_out.what, left_out.why)).collect();
+    let mut server = connect_to_server(restore.login).await?;
+    if database_exists(&mut server, &restore.temporary_name()).await? {
+        let mut new = restore.login_to_new().connect().await?;
+        if markers(&mut new, restore.job).await?.is_some() {
+            warnings.extend(Skipped::read(restore, &mut new).await?.warnings(&restore.index));
+        }
+        new.close().await;
+    }
+    server.close().await;
+    Ok(warnings)
+}
+
+/// Sets sequences, compares row counts, and gives the database its settings and its name. Returns the settings that
+/// the role may not make, or the target does not know.
 ///
 /// # Errors
 /// A table has another number of rows than its backup, or the name was taken meanwhile.
-pub async fn finish(restore: &Restore<'_>) -> Result<(), EngineError> {
+pub async fn finish(restore: &Restore<'_>) -> Result<Vec<String>, EngineError> {
     let mut server = connect_to_server(restore.login).await?;
     let (temporary, name) = (restore.temporary_name(), restore.name.as_str());
     if !database_exists(&mut server, &temporary).await? {
         // Only this step makes the temporary name go away in a restore that has not failed.
         return if database_exists(&mut server, name).await? {
-            Ok(())
+            Ok(Vec::new())
         } else {
             let message = format!("the database {temporary} is gone");
             Err(Fault::new(Code::RestoreFailed, message).on(format!("database {temporary}")).into())
@@ -42,88 +68,88 @@ pub async fn finish(restore: &Restore<'_>) -> Result<(), EngineError> {
     }
     let mut new = restore.login_to_new().connect().await?;
     if let Some(done) = markers(&mut new, restore.job).await? {
-        session::settle(&mut new).await?;
-        set_sequences(restore, &mut new).await?;
-        let loaded = rows_by_entry(&done);
-        let of_archive = tables_of_archive(restore);
-        for table in &restore.manifest.tables {
-            compare_rows(restore, &mut new, table, &loaded, &of_archive).await?;
-        }
-        new.execute("ANALYZE").await.map_err(EngineError::query("analyse the new database"))?;
+        let definitions = Definitions::settle(restore, &mut new).await?;
+        let skipped = Skipped::read(restore, &mut new).await?;
+        set_sequences(restore, &definitions, &skipped, &mut new).await?;
+        compare_rows(restore, &skipped, &done)?;
         drop_markers(restore, &mut new).await?;
     }
     new.close().await;
-    rename(&mut server, &temporary, restore).await
+    let warnings = set_properties(restore, &mut server, &temporary).await?;
+    rename(&mut server, &temporary, restore).await?;
+    Ok(warnings)
 }
 
-async fn set_sequences(restore: &Restore<'_>, connection: &mut Connection) -> Result<(), EngineError> {
-    for entry in restore.toc.entries.iter().filter(|entry| entry.desc.is_sequence_set()) {
-        let object = format!("sequence {}", entry.tag.to_string_lossy());
-        let Some(statement) = &entry.defn else { continue };
-        let statement = statement
-            .to_str()
-            .map_err(|_| EngineError::TocContents { what: format!("{object}, whose name is not UTF-8") })?;
-        connection
-            .execute(statement)
-            .await
-            .map_err(EngineError::query_on(format!("set {object}"), object))?;
+async fn set_sequences(
+    restore: &Restore<'_>,
+    definitions: &Definitions<'_>,
+    skipped: &Skipped,
+    connection: &mut Connection,
+) -> Result<(), EngineError> {
+    let mut statements = Vec::new();
+    for entry in restore.toc().entries.iter().filter(|entry| entry.desc.is_sequence_set()) {
+        if skipped.missing_for(&restore.index, entry).is_some() {
+            continue;
+        }
+        if let Some(statement) = &entry.defn {
+            statements.push((describe(entry), definitions.decode(connection, statement).await?));
+        }
+    }
+    for batch in statements.chunks(SEQUENCES) {
+        let text: Vec<&str> = batch.iter().map(|(_, statement)| statement.as_str()).collect();
+        if connection.execute(&text.join("\n;")).await.is_ok() {
+            continue;
+        }
+        // Which of them it was.
+        for (object, statement) in batch {
+            let failed = EngineError::query_on(format!("set {object}"), object.clone());
+            connection.execute(statement).await.map_err(failed)?;
+        }
     }
     Ok(())
 }
 
-/// The rows that were loaded for each entry.
-fn rows_by_entry(done: &HashMap<String, u64>) -> HashMap<i32, u64> {
-    let mut loaded = HashMap::new();
+/// Rows that were loaded, and rows that are there, are both the manifest's.
+fn compare_rows(
+    restore: &Restore<'_>,
+    skipped: &Skipped,
+    done: &HashMap<String, u64>,
+) -> Result<(), EngineError> {
+    let mut loaded: HashMap<i32, u64> = HashMap::new();
+    let mut counted: HashMap<i32, u64> = HashMap::new();
     for (marker, rows) in done {
         if let Some(dump_id) = table_of_marker(marker) {
             *loaded.entry(dump_id).or_default() += rows;
+        } else if let Some(dump_id) = table_of_count(marker) {
+            counted.insert(dump_id, *rows);
         }
     }
-    loaded
+    for table in restore.tables() {
+        let entry = super::load::entry_of(restore, table.dump_id, &object(table))?;
+        if skipped.missing_for(&restore.index, entry).is_some() {
+            continue;
+        }
+        match loaded.get(&table.dump_id) {
+            Some(loaded) if *loaded == table.sums.rows => {}
+            Some(loaded) => return Err(differs(table, &loaded.to_string())),
+            None => return Err(differs(table, "no")),
+        }
+        // Not of every table the rows can be counted: see the levels.
+        if let Some(counted) = counted.get(&table.dump_id).filter(|counted| **counted != table.sums.rows) {
+            return Err(differs(table, &counted.to_string()));
+        }
+    }
+    Ok(())
 }
 
-/// The tables that the archive creates, by schema and name. Others belong to extensions.
-fn tables_of_archive<'t>(restore: &'t Restore<'_>) -> HashSet<(&'t [u8], &'t [u8])> {
-    let tables = restore.toc.entries.iter().filter(|entry| entry.desc == *"TABLE");
-    tables
-        .map(|entry| (entry.namespace.as_ref().map_or(&b""[..], Text::as_bytes), entry.tag.as_bytes()))
-        .collect()
+fn object(table: &TableSummary) -> String {
+    format!("table {}.{}", table.schema, table.name)
 }
 
-/// Rows that were loaded, and rows that are there, are both the manifest's.
-async fn compare_rows(
-    restore: &Restore<'_>,
-    connection: &mut Connection,
-    table: &TableSummary,
-    loaded: &HashMap<i32, u64>,
-    of_archive: &HashSet<(&[u8], &[u8])>,
-) -> Result<(), EngineError> {
-    let object = format!("table {}.{}", table.schema, table.name);
-    let expected = table.sums.rows;
-    let differs = |found: &str| {
-        let message = format!("{object} has {found} rows, its backup has {expected}");
-        EngineError::from(Fault::new(Code::RowCountMismatch, message).on(object.clone()))
-    };
-    match loaded.get(&table.dump_id) {
-        Some(loaded) if *loaded == expected => {}
-        Some(loaded) => return Err(differs(&loaded.to_string())),
-        None => return Err(differs("no")),
-    }
-    // Rows that went in through the root of a partition tree may lie in another partition than before.
-    if entry_of(restore, table.dump_id, &object)?.is_loaded_via_partition_root() {
-        return Ok(());
-    }
-    let failed = || EngineError::query_on(format!("count the rows of {object}"), object.clone());
-    let count =
-        format!("SELECT pg_catalog.count(*) FROM ONLY {}", sql::qualified(&table.schema, &table.name));
-    let rows = connection.query(&count, &[]).await.map_err(failed())?;
-    let found: u64 = match rows.first() {
-        Some(row) => row.parse(0).map_err(failed())?,
-        None => 0,
-    };
-    // An extension's configuration table also holds the rows that the extension itself brings.
-    let of_extension = !of_archive.contains(&(table.schema.as_bytes(), table.name.as_bytes()));
-    if found == expected || of_extension { Ok(()) } else { Err(differs(&found.to_string())) }
+fn differs(table: &TableSummary, found: &str) -> EngineError {
+    let (object, expected) = (object(table), table.sums.rows);
+    let message = format!("{object} has {found} rows, its backup has {expected}");
+    Fault::new(Code::RowCountMismatch, message).on(object).into()
 }
 
 /// Drops the markers, unseen by the database's own event triggers, which are there by now and may refuse it, or
@@ -139,8 +165,10 @@ async fn drop_markers(restore: &Restore<'_>, connection: &mut Connection) -> Res
         Err(error) if error.sqlstate() != Some("42501") => return Err(failed()(error)),
         _ => {}
     }
-    let schema = sql::ident(&marker_schema(restore.job));
-    connection.execute(&format!("DROP SCHEMA {schema} CASCADE")).await.map_err(failed())
+    let (schema, table) = (sql::ident(&marker_schema(restore.job)), marker_table(restore.job));
+    let skipped = super::skipped::table(restore);
+    let drop = format!("DROP TABLE {table}, {skipped}; DROP SCHEMA {schema}");
+    connection.execute(&drop).await.map_err(failed())
 }
 
 async fn rename(server: &mut Connection, temporary: &str, restore: &Restore<'_>) -> Result<(), EngineError> {

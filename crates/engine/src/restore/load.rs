@@ -1,8 +1,8 @@
-//! Data and post-data.
+//! Loading the data.
 //!
 //! Race and crash story: data is loaded in units, each a transaction that also writes its marker. A task that is
 //! killed leaves nothing of the unit that it was loading; run again, or twice at once, it finds the markers and
-//! loads what is missing. Post-data is one transaction of pg_restore's, whose first statement is the marker.
+//! loads what is missing.
 
 use std::io::Read;
 
@@ -12,17 +12,25 @@ use permafrost_pgarchive::{DumpId, Entry};
 use permafrost_vault::plan::Compression;
 use permafrost_vault::store::parse_document;
 use permafrost_vault::task_result::Frame;
-use permafrost_vault::{SegmentReader, TaskResult, Xxh3};
+use permafrost_vault::{PointLayout, SegmentReader, Store, TaskResult, Xxh3};
 
+use super::definitions::Definitions;
+use super::skipped::Skipped;
 use super::units::{Unit, What, units};
-use super::{Restore, archive_of, large_objects, marker_table, markers, restore_fault};
+use super::{Restore, large_objects, marker_table};
 use crate::error::EngineError;
 use crate::pg::Connection;
 use crate::session;
 use crate::sql;
 
-/// The marker of post-data.
-const POST_DATA: &str = "post-data";
+/// Where the data of a point is.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The point's place in it.
+    pub layout: PointLayout,
+}
 
 /// Loads data task `number` (from 1). `watch` is told after every frame how far it has come, and stops the loading
 /// with an error where it should end.
@@ -31,6 +39,7 @@ const POST_DATA: &str = "post-data";
 /// A frame is damaged, the server refuses a row, or the number of rows is not the manifest's.
 pub async fn load(
     restore: &Restore<'_>,
+    stored: Stored<'_>,
     number: u32,
     watch: &mut impl AsyncFnMut(Progress) -> Result<(), EngineError>,
 ) -> Result<Progress, EngineError> {
@@ -40,19 +49,30 @@ pub async fn load(
     };
     let task = (number as usize).checked_sub(1).and_then(|index| tasks.get(index)).ok_or_else(missing)?;
     let objects = restore.manifest.task(task.task).ok_or_else(missing)?;
-    let body = restore.store.get(&restore.layout, &objects.result).await?;
+    let body = stored.store.get(&stored.layout, &objects.result).await?;
     let result: TaskResult = parse_document(&objects.result.key, &body)?;
 
     let mut connection = restore.login_to_new().connect().await?;
-    session::settle(&mut connection).await?;
-    let reader = SegmentReader::new(restore.store, restore.layout, &objects.segments);
-    let mut loader = Loader { restore, reader, connection, done: Progress::default() };
+    let definitions = Definitions::settle(restore, &mut connection).await?;
+    let skipped = Skipped::read(restore, &mut connection).await?;
+    let reader = SegmentReader::new(stored.store, stored.layout, &objects.segments);
+    let mut loader = Loader { restore, definitions, reader, connection, done: Progress::default() };
     for unit in units(&result, task.slice_bytes).iter().filter(|unit| unit.slice == task.slice) {
+        if !is_wanted(restore, &skipped, unit) {
+            continue;
+        }
         loader.load_unit(unit, watch).await?;
     }
     watch(loader.done).await?;
     loader.connection.close().await;
     Ok(loader.done)
+}
+
+/// Whether the restore takes what the unit loads, and the target could take its table.
+fn is_wanted(restore: &Restore<'_>, skipped: &Skipped, unit: &Unit<'_>) -> bool {
+    let What::Rows { table, .. } = unit.what else { return restore.restores_large_objects() };
+    let entry = DumpId::new(table.dump_id).ok().and_then(|id| restore.index.entry(id));
+    entry.is_some_and(|entry| skipped.missing_for(&restore.index, entry).is_none())
 }
 
 /// The entry of the table of contents that a table's data belongs to.
@@ -63,12 +83,13 @@ pub(super) fn entry_of<'t>(
 ) -> Result<&'t Entry, EngineError> {
     DumpId::new(dump_id)
         .ok()
-        .and_then(|id| restore.toc.entry(id))
+        .and_then(|id| restore.index.entry(id))
         .ok_or_else(|| EngineError::TocContents { what: format!("no entry {dump_id} for {object}") })
 }
 
 struct Loader<'a> {
     restore: &'a Restore<'a>,
+    definitions: Definitions<'a>,
     reader: SegmentReader<'a>,
     connection: Connection,
     done: Progress,
@@ -144,7 +165,7 @@ impl Loader<'_> {
         } else {
             ""
         };
-        let copy = String::from_utf8_lossy(&statement.copy_from_stdin().into_bytes()).into_owned();
+        let copy = self.definitions.decode(&mut self.connection, &statement.copy_from_stdin()).await?;
         let encoding = session::encoding_option(&self.connection);
         let mut copy =
             self.connection.copy_in(&format!("{copy} ({encoding}{freeze})")).await.map_err(failed())?;
@@ -181,38 +202,4 @@ pub(super) fn raw_of(
         }
     };
     if raw.len() == raw_length && Xxh3::of(&raw) == frame.raw_checksum { Ok(raw) } else { Err(damaged()) }
-}
-
-/// Runs the post-data section: indexes, constraints, triggers, rules, policies, materialised views.
-///
-/// # Errors
-/// An object cannot be created; then none of the section is.
-pub async fn run_post_data(restore: &Restore<'_>) -> Result<(), EngineError> {
-    let login = restore.login_to_new();
-    let mut connection = login.connect().await?;
-    if is_done(restore, &mut connection).await? {
-        return Ok(());
-    }
-    let mut toc = restore.toc.clone();
-    let marker = format!("INSERT INTO {} VALUES ('{POST_DATA}', 0);\n", marker_table(restore.job));
-    toc.push_post_data_first("permafrost", "PERMAFROST MARKER", marker.as_str())
-        .map_err(|error| EngineError::TocContents { what: error.to_string() })?;
-    let archive = archive_of(&toc)?;
-    let result = restore
-        .restore_programs(&connection)?
-        .program("pg_restore", &login)?
-        .args(["--section=post-data", "--single-transaction", "--exit-on-error", "--no-password"])
-        .path(archive.path())
-        .run()
-        .await
-        .map_err(restore_fault);
-    // A double that was faster has written the marker, which made this run fail.
-    match result {
-        Err(error) if !is_done(restore, &mut connection).await? => Err(error),
-        _ => Ok(()),
-    }
-}
-
-async fn is_done(restore: &Restore<'_>, connection: &mut Connection) -> Result<bool, EngineError> {
-    Ok(markers(connection, restore.job).await?.is_some_and(|done| done.contains_key(POST_DATA)))
 }

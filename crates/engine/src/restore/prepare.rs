@@ -3,13 +3,12 @@
 //! Run again after it was done, it finds its marker and does nothing: a late double can never drop what others
 //! have loaded. Run again after it was killed, it starts over.
 
-use permafrost_pgarchive::{Section, TableOfContents};
 use permafrost_vault::plan::Source;
 
-use super::{
-    Restore, archive_of, connect_to_server, database_exists, marker_schema, marker_table, markers,
-    restore_fault,
-};
+use super::definitions::{Definitions, marker, once};
+use super::plan::is_pre_data;
+use super::skipped::{self, Skipped, Tolerance};
+use super::{Restore, connect_to_server, database_exists, is_done, marker_schema, marker_table};
 use crate::error::EngineError;
 use crate::pg::Connection;
 use crate::readiness::target::name_in_use;
@@ -18,7 +17,8 @@ use crate::sql;
 /// The marker of this step.
 const STEP: &str = "prepared";
 
-/// Creates the database and runs the pre-data section.
+/// Creates the database and restores the definitions that come before the data. On a server older than the source
+/// the objects that it does not know are skipped, and written down.
 ///
 /// # Errors
 /// The name is taken, or an object cannot be created.
@@ -27,9 +27,9 @@ pub async fn prepare(restore: &Restore<'_>) -> Result<(), EngineError> {
     let temporary = restore.temporary_name();
     if database_exists(&mut server, &temporary).await? {
         let mut new = restore.login_to_new().connect().await?;
-        let done = markers(&mut new, restore.job).await?;
+        let done = is_done(&mut new, restore.job, STEP).await?;
         new.close().await;
-        if done.is_some_and(|done| done.contains_key(STEP)) {
+        if done {
             return Ok(());
         }
         super::abandon::drop_database(&mut server, &temporary).await?;
@@ -40,41 +40,27 @@ pub async fn prepare(restore: &Restore<'_>) -> Result<(), EngineError> {
     create_database(&mut server, &temporary, &restore.manifest.source).await?;
     server.close().await;
 
-    let login = restore.login_to_new();
-    let mut new = login.connect().await?;
-    let (schema, table) = (sql::ident(&marker_schema(restore.job)), marker_table(restore.job));
-    new.execute(&format!(
-        "CREATE SCHEMA {schema}; CREATE TABLE {table} (step text PRIMARY KEY, rows bigint NOT NULL)"
-    ))
-    .await
-    .map_err(EngineError::query("create the table of markers"))?;
-    let mut toc = restore.toc.clone();
-    large_objects_first(&mut toc);
-    let archive = archive_of(&toc)?;
-    restore
-        .restore_programs(&new)?
-        .program("pg_restore", &login)?
-        .args(["--section=pre-data", "--exit-on-error", "--no-password"])
-        .path(archive.path())
-        .run()
-        .await
-        .map_err(restore_fault)?;
-    new.execute(&format!("INSERT INTO {table} VALUES ('{STEP}', 0)"))
-        .await
-        .map_err(EngineError::query("write a marker"))?;
+    let mut new = restore.login_to_new().connect().await?;
+    create_markers(restore, &mut new).await?;
+    let definitions = Definitions::settle(restore, &mut new).await?;
+    let mut skipped = Skipped::none(Tolerance::of(restore, &new));
+    let pre_data = restore.toc().entries.iter().filter(|entry| is_pre_data(entry));
+    definitions.restore_all(&mut new, pre_data, &mut skipped).await?;
+    let done = once(&skipped.take_statements(restore), &marker(restore, STEP));
+    new.execute(&done).await.map_err(EngineError::query("write a marker"))?;
     new.close().await;
     Ok(())
 }
 
-/// Large objects are made, with their owners and grants, before their bytes are loaded: as of archive version 1.16
-/// pg_dump counts them as data.
-fn large_objects_first(toc: &mut TableOfContents) {
-    for entry in &mut toc.entries {
-        let of_large_object = entry.tag.as_bytes().starts_with(b"LARGE OBJECT");
-        if entry.desc == *"BLOB METADATA" || (of_large_object && entry.section != Section::PreData) {
-            entry.section = Section::PreData;
-        }
-    }
+async fn create_markers(restore: &Restore<'_>, new: &mut Connection) -> Result<(), EngineError> {
+    let (schema, table) = (sql::ident(&marker_schema(restore.job)), marker_table(restore.job));
+    let skipped = skipped::table(restore);
+    new.execute(&format!(
+        "CREATE SCHEMA {schema}; CREATE TABLE {table} (step text PRIMARY KEY, rows bigint NOT NULL); \
+         CREATE TABLE {skipped} (dump_id integer PRIMARY KEY, what text NOT NULL, why text NOT NULL)"
+    ))
+    .await
+    .map_err(EngineError::query("create the table of markers"))
 }
 
 async fn create_database(server: &mut Connection, name: &str, source: &Source) -> Result<(), EngineError> {

@@ -26,6 +26,7 @@ pub(crate) fn describe() -> Description {
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
     let asked: RestoreRequest = request.body()?;
+    asked.options.check()?;
     let catalog = &api.tools.catalog;
     let instance = catalog.resolve(&request.instance()?).await?;
     let point = match asked.point {
@@ -53,7 +54,7 @@ fn plan(
     }
     let mut job = super::queued(request, Operation::RestoreDatabase, instance);
     job.point = Some(point.id);
-    job.restore = Some(RestoreOrder { point: point.id, target: asked.target });
+    job.restore = Some(RestoreOrder { point: point.id, target: asked.target, options: asked.options });
     Ok(job)
 }
 

@@ -1,0 +1,221 @@
+//! What is to be done after the data is loaded, in its order.
+//!
+//! Levels one after another, in a level groups side by side, in a group steps one after another. First the rows are
+//! counted, while nothing hides them; then come the archive's own levels; then statistics, when the indexes that they
+//! are about exist; last the event triggers, so that nothing fires on what was done before. A group is what one run
+//! of one function carries out, so small units are put together.
+
+use std::collections::{HashMap, HashSet};
+
+use permafrost_pgarchive::{DumpId, Entry, LevelsError, TocIndex, Unit};
+use permafrost_vault::manifest::TableSummary;
+
+use super::Restore;
+
+/// Bytes of tables that the steps of a group work on: seconds, so that an own function for it is worth its while.
+const GROUP_BYTES: u64 = 64 * 1024 * 1024;
+/// Steps in a group.
+const GROUP_STEPS: usize = 100;
+/// About the most groups of a level: a Map's items travel in a payload. Groups of a larger database are larger.
+const MOST_GROUPS: usize = 900;
+/// Tables that are counted, or analysed, in one transaction.
+const TABLES_PER_STEP: usize = 100;
+
+/// Something that is done once.
+#[derive(Debug)]
+pub(super) enum Step<'a> {
+    /// The rows of tables are counted.
+    Count(Vec<&'a TableSummary>),
+    /// An entry is restored.
+    Entry(&'a Entry),
+    /// The planner's statistics of tables are gathered.
+    Analyze(Vec<&'a Entry>),
+}
+
+/// Steps one after another.
+pub(super) type Group<'a> = Vec<Step<'a>>;
+
+impl Step<'_> {
+    /// The name of its marker: no two steps of a restore have the same.
+    pub(super) fn marker(&self) -> String {
+        match self {
+            Self::Count(tables) => format!("counted {}", tables.first().map_or(0, |table| table.dump_id)),
+            Self::Entry(entry) => format!("entry {}", entry.dump_id),
+            Self::Analyze(tables) => {
+                let first = tables.first().map(|table| table.dump_id.to_string());
+                format!("analyzed {}", first.unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl<'a> Restore<'a> {
+    /// How many groups each level has, for a Map over them.
+    ///
+    /// # Errors
+    /// The archive's entries depend on each other in a circle.
+    pub fn post_data_groups(&self) -> Result<Vec<usize>, LevelsError> {
+        Ok(self.post_data_levels()?.iter().map(Vec::len).collect())
+    }
+
+    /// The levels, none of them empty: the same on every call.
+    pub(super) fn post_data_levels(&'a self) -> Result<Vec<Vec<Group<'a>>>, LevelsError> {
+        let bytes = Sizes::of(self);
+        let mut levels = vec![grouped(self.counts())];
+        let mut last = Vec::new();
+        for level in self.index.units()? {
+            let (event_triggers, units): (Vec<Unit>, Vec<Unit>) =
+                level.units.into_iter().partition(|unit| is_of_event_trigger(&self.index, unit));
+            let steps = |units: Vec<Unit>| {
+                let steps = |unit: Unit| {
+                    let entries = unit.entries.into_iter().filter_map(|id| self.index.entry(id));
+                    let entries: Vec<&'a Entry> = entries.collect();
+                    let weight = entries.iter().map(|entry| bytes.weight(&self.index, entry)).sum();
+                    (weight, entries.into_iter().map(Step::Entry).collect())
+                };
+                grouped(units.into_iter().map(steps).collect())
+            };
+            levels.push(steps(units));
+            last.push(steps(event_triggers));
+        }
+        levels.push(grouped(self.analyses(&bytes)));
+        levels.extend(last);
+        levels.retain(|level| !level.is_empty());
+        Ok(levels)
+    }
+
+    /// Tables whose rows are compared, by how many bytes they have.
+    fn counts(&'a self) -> Vec<(u64, Group<'a>)> {
+        let of_archive: HashSet<(&[u8], &[u8])> = self
+            .toc()
+            .entries
+            .iter()
+            .filter(|entry| entry.desc == "TABLE")
+            .filter_map(|entry| Some((entry.namespace.as_ref()?.as_bytes(), entry.tag.as_bytes())))
+            .collect();
+        let is_comparable = |table: &&TableSummary| {
+            let entry = DumpId::new(table.dump_id).ok().and_then(|id| self.index.entry(id));
+            // Rows that went in through the root of a partition tree may lie in another partition than before; an
+            // extension's configuration table also holds the rows that the extension itself brings.
+            entry.is_some_and(|entry| {
+                let name =
+                    (entry.namespace.as_ref().map_or(&b""[..], |name| name.as_bytes()), entry.tag.as_bytes());
+                !entry.is_loaded_via_partition_root() && of_archive.contains(&name)
+            })
+        };
+        let tables: Vec<&TableSummary> = self.tables().filter(is_comparable).collect();
+        in_batches(tables, |table| table.sums.raw_bytes, Step::Count)
+    }
+
+    /// Tables and materialized views, but no partitions: these are analysed with their root.
+    fn analyses(&'a self, bytes: &Sizes<'a>) -> Vec<(u64, Group<'a>)> {
+        let entries = || self.toc().entries.iter();
+        let has_data = entries().any(|entry| entry.desc.is_table_data());
+        let partitions: HashSet<_> = entries()
+            .filter(|entry| entry.desc == "TABLE ATTACH")
+            .map(|entry| (entry.namespace.as_ref(), &entry.tag))
+            .collect();
+        let is_analysed = |entry: &&Entry| {
+            let is_table = entry.desc == "TABLE" || entry.desc == "MATERIALIZED VIEW";
+            has_data && is_table && !partitions.contains(&(entry.namespace.as_ref(), &entry.tag))
+        };
+        let tables: Vec<&Entry> = entries().filter(is_analysed).collect();
+        in_batches(tables, |entry| bytes.of_relation(entry), Step::Analyze)
+    }
+}
+
+/// Bytes of rows by table.
+#[derive(Debug)]
+struct Sizes<'a>(HashMap<(&'a [u8], &'a [u8]), u64>);
+
+impl<'a> Sizes<'a> {
+    fn of(restore: &Restore<'a>) -> Self {
+        let size = |table: &'a TableSummary| {
+            ((table.schema.as_bytes(), table.name.as_bytes()), table.sums.raw_bytes)
+        };
+        Self(restore.tables().map(size).collect())
+    }
+
+    fn of_relation(&self, entry: &Entry) -> u64 {
+        let schema = entry.namespace.as_ref().map_or(&b""[..], |schema| schema.as_bytes());
+        self.0.get(&(schema, entry.tag.as_bytes())).copied().unwrap_or_default()
+    }
+
+    /// About how much work it is to restore an entry: the tables that it locks, or, of a query's result, unknown.
+    fn weight(&self, index: &TocIndex<'_>, entry: &Entry) -> u64 {
+        if entry.desc.is_materialized_view_data() {
+            return GROUP_BYTES;
+        }
+        let tables = index.lock_tables(entry).into_keys().filter_map(|id| index.entry(id));
+        tables.map(|table| self.of_relation(table)).sum()
+    }
+}
+
+fn is_of_event_trigger(index: &TocIndex<'_>, unit: &Unit) -> bool {
+    let entries = || unit.entries.iter().filter_map(|id| index.entry(*id));
+    entries()
+        .any(|entry| entry.desc == "EVENT TRIGGER" || entry.tag.as_bytes().starts_with(b"EVENT TRIGGER "))
+}
+
+/// Steps for some tables at a time.
+fn in_batches<'a, T: Copy>(
+    tables: Vec<T>,
+    bytes_of: impl Fn(T) -> u64,
+    step: impl Fn(Vec<T>) -> Step<'a>,
+) -> Vec<(u64, Group<'a>)> {
+    let mut batches: Vec<(u64, Vec<T>)> = Vec::new();
+    for table in tables {
+        let bytes = bytes_of(table);
+        match batches.last_mut() {
+            Some((sum, batch)) if *sum + bytes <= GROUP_BYTES && batch.len() < TABLES_PER_STEP => {
+                *sum += bytes;
+                batch.push(table);
+            }
+            _ => batches.push((bytes, vec![table])),
+        }
+    }
+    batches.into_iter().map(|(bytes, batch)| (bytes, vec![step(batch)])).collect()
+}
+
+/// Puts small units together, so that there are no more than about twice [`MOST_GROUPS`].
+fn grouped(units: Vec<(u64, Group<'_>)>) -> Vec<Group<'_>> {
+    let total_bytes: u64 = units.iter().map(|(bytes, _)| bytes).sum();
+    let total_steps: usize = units.iter().map(|(_, steps)| steps.len()).sum();
+    let most_bytes = GROUP_BYTES.max(total_bytes / MOST_GROUPS as u64);
+    let most_steps = GROUP_STEPS.max(total_steps.div_ceil(MOST_GROUPS));
+    let mut groups: Vec<(u64, Group<'_>)> = Vec::new();
+    for (bytes, steps) in units {
+        match groups.last_mut() {
+            Some((sum, group)) if *sum + bytes <= most_bytes && group.len() + steps.len() <= most_steps => {
+                *sum += bytes;
+                group.extend(steps);
+            }
+            _ => groups.push((bytes, steps)),
+        }
+    }
+    groups.into_iter().map(|(_, steps)| steps).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use permafrost_pgarchive::Section;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_unit_is_in_one_group_and_a_map_can_take_the_groups(
+            sizes in prop::collection::vec((0_u64..1 << 40, 1_usize..40), 0..4_000),
+        ) {
+            let entry = Entry::new(DumpId::new(1).unwrap(), Section::PostData, "INDEX", "x", "");
+            let steps = |count: usize| (0..count).map(|_| Step::Entry(&entry)).collect();
+            let units = sizes.iter().map(|(bytes, count)| (*bytes, steps(*count))).collect();
+            let groups = grouped(units);
+            prop_assert!(groups.len() <= 2 * MOST_GROUPS + 2, "{} groups", groups.len());
+            let expected: usize = sizes.iter().map(|(_, count)| count).sum();
+            prop_assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), expected);
+            prop_assert!(groups.iter().all(|group| !group.is_empty()));
+        }
+    }
+}
