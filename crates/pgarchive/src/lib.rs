@@ -23,6 +23,7 @@
 //! allocated before that many bytes have arrived.
 
 mod copy_statement;
+mod custom;
 mod desc;
 mod dump_id;
 mod entry;
@@ -30,18 +31,28 @@ mod entry_layout;
 mod error;
 mod header;
 mod identifier;
+mod large_objects;
 mod sink;
 mod source;
+mod split;
 mod text;
 mod toc;
+mod zlib_stream;
 
 pub use copy_statement::{CopyStatement, CopyStatementError};
+pub use custom::{BlockSize, ChunkLength, Chunks, CustomLayout, Framing, LayoutError, PlacedBlock};
 pub use desc::Desc;
 pub use dump_id::{DumpId, InvalidDumpId};
 pub use entry::{DataLocation, Entry, OffsetState, RelKind, Section};
 pub use error::{ReadError, WriteError};
 pub use header::{ArchiveVersion, ByteWidth, Compression, CreationTime, Format, Header};
 pub use identifier::{Relation, quote_ident};
+pub use large_objects::{
+    LargeObjectGroup, LargeObjectListError, LargeObjectsError, ListedLargeObject, large_object_file_name,
+    large_object_groups, large_object_list_file_name, read_large_object_list, write_large_object_list,
+};
 pub use source::MAX_TEXT_BYTES;
+pub use split::{SplitError, split_table_data};
 pub use text::Text;
 pub use toc::{DumpIdsExhausted, TableOfContents};
+pub use zlib_stream::{Adler32, DeflatedPiece, ZLIB_STREAM_START, deflate_piece, zlib_stream_end};
