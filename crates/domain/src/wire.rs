@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_source::DataSource;
 use crate::fault::{Code, Fault};
+use crate::files::{FileCompression, FileFormat, FilesTarget};
 use crate::ids::{InstanceId, InvalidId, JobId, PointId};
 use crate::instance::InstanceName;
 use crate::recovery_point::RecoveryPoint;
@@ -47,6 +48,23 @@ pub struct RestoreRequest {
     pub point: PointSelector,
     /// The server, the login, and the name of the new database.
     pub target: DataSource,
+}
+
+/// `POST /instances/{instance}/file-restores`: write a point as files into a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileRestoreRequest {
+    /// The point; the latest unless said otherwise.
+    #[serde(default)]
+    pub point: PointSelector,
+    /// Where the files go.
+    pub target: FilesTarget,
+    /// What they are; a directory unless said otherwise.
+    #[serde(default)]
+    pub format: FileFormat,
+    /// How they are compressed; as the backup is unless said otherwise.
+    #[serde(default)]
+    pub compression: FileCompression,
 }
 
 /// A point as a request names it: `latest`, or an id.

@@ -34,6 +34,7 @@ fn queued(request: &Request, operation: Operation, instance: &Instance) -> Job {
         readiness: None,
         point: None,
         restore: None,
+        files: None,
         execution: None,
     }
 }

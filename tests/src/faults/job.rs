@@ -133,6 +133,7 @@ impl Drop for AbortOnDrop {
 fn machine_of(job: &Job) -> String {
     machine_arn(match job.operation {
         Operation::RestoreDatabase => "restore",
+        Operation::RestoreFiles => "restore-files",
         _ => "backup",
     })
 }
@@ -157,6 +158,7 @@ fn queued(operation: Operation, instance: &Instance) -> Job {
         readiness: None,
         point: None,
         restore: None,
+        files: None,
         execution: None,
     }
 }

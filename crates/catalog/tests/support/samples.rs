@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{Catalog, JobOutcome, Snapshot, SnapshotState};
 use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::instance::{Instance, ProtectionStatus};
+use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::retention::{Rule, StampedRetention};
@@ -82,6 +83,15 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
         restore: Some(RestoreOrder {
             point: PointId::of_backup(earlier),
             target: instance.data_source.clone(),
+        }),
+        files: Some(FilesOrder {
+            point: PointId::of_backup(earlier),
+            target: FilesTarget {
+                bucket: "restores".parse().unwrap(),
+                prefix: "shop/2026-11".parse().unwrap(),
+            },
+            format: FileFormat::Custom,
+            compression: FileCompression::Gzip,
         }),
         execution: Some("arn:aws:states:eu-central-1:1:execution:x:y".to_owned()),
         ..job(Operation::RestoreDatabase, instance, 5)

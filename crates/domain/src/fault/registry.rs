@@ -218,6 +218,10 @@ codes! {
         "Do what the server's message says.";
     RowCountMismatch, Database, Never, "a restored table has another number of rows than its backup",
         "Verify the recovery point; restore another one.";
+    TargetNotEmpty, Conflict, Never, "the folder that files are to go to holds others",
+        "Choose another prefix, or empty the folder.";
+    SingleFileTooLarge, Request, Never, "one file of this backup would take longer to write than a function lives",
+        "Ask for a directory in the backup's own compression (`--format directory --compression stored`): it is put together inside S3.";
     // Permafrost itself.
     OrchestrationUnavailable, Internal, Later, "Step Functions did not answer",
         "Try again; see the state of Step Functions.";
