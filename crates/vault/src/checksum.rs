@@ -80,6 +80,13 @@ checksum! {
     Blake3, |bytes| *blake3::hash(bytes).as_bytes()
 }
 
+impl Sha256 {
+    /// The checksum whose 32 bytes these are, of bytes that were summed piece by piece.
+    pub(crate) fn from_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
 impl Blake3 {
     /// BLAKE3 over other checksums, in order.
     pub fn of_all<'a>(checksums: impl IntoIterator<Item = &'a Blake3>) -> Self {
