@@ -24,6 +24,7 @@ use crate::sql;
 use crate::toc::directory_form;
 
 mod abandon;
+pub mod files;
 mod finish;
 mod large_objects;
 mod load;

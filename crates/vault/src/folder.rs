@@ -117,6 +117,20 @@ impl Folder {
         Ok(WrittenFile { name: name.to_owned(), bytes, sha256: Some(sha256) })
     }
 
+    /// Writes a file if there is none of its name. Returns whether there was none.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub async fn put_if_absent(&self, name: &str, body: Bytes) -> Result<bool, VaultError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(self.key(name)).if_none_match("*");
+        let put = request.body(body.into()).send().await;
+        match put.map_err(|error| VaultError::from_sdk(&self.url(name), &error)) {
+            Ok(_) => Ok(true),
+            Err(VaultError::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins to write a file in parts.
     ///
     /// # Errors
