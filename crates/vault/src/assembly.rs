@@ -89,13 +89,12 @@ pub fn file_parts(pieces: impl IntoIterator<Item = Piece>) -> Vec<FilePart> {
         match (run, piece) {
             (_, piece) if piece.bytes() == 0 => {}
             (None, Piece::Range(range)) => run = Some(range),
-            (Some(before), Piece::Range(range)) => match before.followed_by(range) {
-                Some(longer) => run = Some(longer),
-                None => {
+            (Some(before), Piece::Range(range)) => {
+                run = before.followed_by(range).or_else(|| {
                     cutter.range(before);
-                    run = Some(range);
-                }
-            },
+                    Some(range)
+                });
+            }
             (before, given) => {
                 if let Some(before) = before {
                     cutter.range(before);

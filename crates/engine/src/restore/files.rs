@@ -69,7 +69,7 @@ struct Mark {
 }
 
 impl FileRestore<'_> {
-    pub(self) fn encoding(&self) -> Encoding {
+    fn encoding(&self) -> Encoding {
         Encoding::of(self.order.compression, self.manifest.compression)
     }
 
@@ -82,7 +82,7 @@ impl FileRestore<'_> {
     }
 
     /// What a task of the backup has copied.
-    pub(self) async fn result(&self, task: u32) -> Result<TaskResult, EngineError> {
+    async fn result(&self, task: u32) -> Result<TaskResult, EngineError> {
         let objects = self
             .manifest
             .task(task)
@@ -172,7 +172,7 @@ fn report_name(task: u32) -> String {
 }
 
 /// What a task has written, as it reported.
-pub(self) async fn report(restore: &FileRestore<'_>, task: u32) -> Result<Vec<WrittenFile>, EngineError> {
+async fn report(restore: &FileRestore<'_>, task: u32) -> Result<Vec<WrittenFile>, EngineError> {
     let name = report_name(task);
     let damaged = || EngineError::Damaged { what: restore.folder.url(&name) };
     let body = restore.folder.get(&name).await?.ok_or_else(damaged)?;

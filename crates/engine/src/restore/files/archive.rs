@@ -61,7 +61,7 @@ impl DirectoryArchive {
             let name = name.ok_or_else(|| contradiction(format!("no list for entry {}", group.data)))?;
             lists.push((name.to_string_lossy().into_owned(), write_large_object_list(group.oids)));
         }
-        Ok(Self { names, lists, toc })
+        Ok(Self { toc, names, lists })
     }
 
     /// The name of the file with the rows of a part of a table.

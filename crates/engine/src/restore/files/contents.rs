@@ -93,7 +93,7 @@ impl<'a> EntryData<'a> {
     /// The object, for people.
     pub(super) fn object(&self) -> String {
         match self.data {
-            Data::Rows(_) => format!("table {}", self.entry.relation().to_string()),
+            Data::Rows(_) => format!("table {}", self.entry.relation()),
             Data::LargeObjects(_) => "large objects".to_owned(),
         }
     }

@@ -72,18 +72,14 @@ fn head(
     mut toc: TableOfContents,
     sizes: Option<&BTreeMap<DumpId, BlockSize>>,
 ) -> Result<Vec<u8>, EngineError> {
-    match sizes {
-        Some(sizes) => {
-            let layout = CustomLayout::new(toc, sizes).map_err(|error| contradiction(error.to_string()))?;
-            Ok(layout.toc().to_vec())
-        }
-        None => {
-            toc.entries.iter_mut().for_each(|entry| entry.data = DataLocation::Derived);
-            let mut head = Vec::new();
-            toc.write(&mut head).map_err(|error| contradiction(error.to_string()))?;
-            Ok(head)
-        }
+    if let Some(sizes) = sizes {
+        let layout = CustomLayout::new(toc, sizes).map_err(|error| contradiction(error.to_string()))?;
+        return Ok(layout.toc().to_vec());
     }
+    toc.entries.iter_mut().for_each(|entry| entry.data = DataLocation::Derived);
+    let mut head = Vec::new();
+    toc.write(&mut head).map_err(|error| contradiction(error.to_string()))?;
+    Ok(head)
 }
 
 /// How long the data of each entry will be.

@@ -161,9 +161,9 @@ impl Task<'_> {
     ) -> Result<Vec<ArrivedPart>, EngineError> {
         let mut arrived = Vec::with_capacity(parts.len());
         let send = |(number, part)| self.send_part(upload, number, part);
-        let mut sent =
+        let mut arriving =
             std::pin::pin!(stream::iter((1..).zip(parts)).map(send).buffer_unordered(PARTS_AT_ONCE));
-        while let Some(part) = sent.next().await {
+        while let Some(part) = arriving.next().await {
             arrived.push(part?);
             watch(self.done).await?;
         }

@@ -36,7 +36,7 @@ pub(super) struct FrameStream<'a> {
 }
 
 /// The segment of this place.
-pub(super) fn segment<'m>(manifest: &'m Manifest, range: SegmentRange) -> Result<&'m ObjectRef, EngineError> {
+pub(super) fn segment(manifest: &Manifest, range: SegmentRange) -> Result<&ObjectRef, EngineError> {
     let objects = manifest.task(range.task).map(|task| task.segments.as_slice()).unwrap_or_default();
     objects
         .get(range.segment as usize)

@@ -67,7 +67,7 @@ fn data(format: FileFormat, encoding: Encoding) -> String {
 }
 
 fn checks(encoding: Encoding, format: FileFormat) -> String {
-    let mut commands = "sha256sum --quiet -c SHA256SUMS\n\
+    let commands = "sha256sum --quiet -c SHA256SUMS\n\
         while read -r bytes name; do [ \"$(wc -c < \"$name\")\" -eq \"$bytes\" ] || echo \"$name: wrong size\"; done < SIZES\n"
         .to_owned();
     let files = match format {
@@ -77,7 +77,7 @@ fn checks(encoding: Encoding, format: FileFormat) -> String {
         FileFormat::Custom => return commands,
     };
     if let Some(tester) = encoding.tester() {
-        commands.push_str(&format!("{files} {tester} -t -q\n"));
+        return format!("{commands}{files} {tester} -t -q\n");
     }
     commands
 }
