@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{Catalog, JobOutcome, Snapshot, SnapshotState};
 use permafrost_domain::check::{Check, Readiness};
-use permafrost_domain::instance::{Instance, ProtectionStatus};
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
+use permafrost_domain::instance::{Instance, ProtectionStatus};
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::retention::{Rule, StampedRetention};
