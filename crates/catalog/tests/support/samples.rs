@@ -53,6 +53,7 @@ pub(crate) fn job(operation: Operation, instance: &Instance, seconds: i64) -> Jo
         readiness: None,
         point: None,
         restore: None,
+        files: None,
         execution: None,
     }
 }

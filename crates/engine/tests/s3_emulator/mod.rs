@@ -93,7 +93,7 @@ fn client(port: u16) -> Client {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .endpoint_url(format!("http://127.0.0.1:{port}"))
         .force_path_style(true)
-        .region(Region::new("eu-central-1"))
+        .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
         .build();
     Client::from_conf(config)

@@ -8,6 +8,7 @@ use permafrost_domain::job::Progress;
 use permafrost_domain::{Code, Fault};
 use permafrost_pgarchive::large_object_file_name;
 use permafrost_vault::assembly::{FilePart, MOST_PARTS, Piece, file_parts};
+use permafrost_vault::file_writer::PART_BYTES;
 use permafrost_vault::folder::{ArrivedPart, Upload};
 use permafrost_vault::task_result::Frame;
 use permafrost_vault::{FileWriter, TaskResult, VaultError, WrittenFile};
@@ -22,8 +23,9 @@ use crate::error::EngineError;
 
 /// What the rows of a table end with in an archive.
 pub(super) const END_OF_ROWS: &[u8] = b"\\.\n\n\n";
-/// The size from which a file is put together inside S3. Below it, one request writes what two would read.
-const COPIED_BYTES: u64 = 16 * 1024 * 1024;
+/// The size from which a file is put together inside S3. What is smaller is read with its neighbours and written by
+/// one request.
+const COPIED_BYTES: u64 = PART_BYTES as u64;
 /// Parts of one file on their way; a joined one takes up to 18 MiB.
 const PARTS_AT_ONCE: usize = 4;
 /// Small files on their way; each takes up to 8 MiB.
