@@ -151,7 +151,7 @@ impl Backup {
         }
     }
 
-    /// Writes the files, every step twice, and fetches them.
+    /// Writes the files, every step twice where that takes no new compressing, and fetches them.
     async fn files(&self, format: FileFormat, compression: FileCompression) -> PathBuf {
         let prefix = format!("{format}/{compression:?}");
         let order = self.order(&prefix, format, compression);
@@ -163,7 +163,9 @@ impl Backup {
         let mut done = Progress::default();
         for task in 1..=u32::try_from(restore.tasks()).unwrap() {
             let written = write(&restore, task, &mut async |_| Ok(())).await.unwrap();
-            assert_eq!(write(&restore, task, &mut async |_| Ok(())).await.unwrap(), written);
+            if compression == FileCompression::Stored {
+                assert_eq!(write(&restore, task, &mut async |_| Ok(())).await.unwrap(), written);
+            }
             done = done.plus_done(&written);
         }
         let totals = &self.manifest.totals;
