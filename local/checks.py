@@ -12,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from local import build, stack
+from local import build, servers, stack
 from local.console import Problem, elapsed, report, say, step
 from local.layout import ROOT, STACK_FILE, exclusive
 
@@ -66,6 +66,7 @@ def stack_tests(tally: Tally) -> None:
     """The static check of state machines and templates, and the tests of the deployed stack."""
     with exclusive():
         stack.up()
+        servers.up(servers.all_names())
     with step("Run the stack tests"):
         more = {"PERMAFROST_STACK": str(STACK_FILE)}
         run_tests(f"package({STACK_TESTS})", ["--package", STACK_TESTS], tally, more)

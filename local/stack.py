@@ -2,7 +2,7 @@
 
 import shutil
 
-from local import build, deploy, emulator, postgres, stack_file
+from local import build, deploy, emulator, postgres, servers, stack_file
 from local.console import say
 from local.layout import ROOT, STATE
 
@@ -24,15 +24,17 @@ def vault() -> dict:
 
 
 def down() -> None:
-    """Stop both servers. Their state stays in `.local` for the next `up`."""
+    """Stop all servers. Their state stays in `.local` for the next `up`."""
     emulator.down()
     postgres.down()
+    servers.down()
 
 
 def clean() -> None:
-    """Stop both servers and remove all that the stack ever wrote. Build outputs stay."""
+    """Stop all servers and remove all that the stack ever wrote. Build outputs stay."""
     down()
     postgres.clean()
+    servers.clean()
     if STATE.exists():
         shutil.rmtree(STATE)
     say(f"removed {STATE.relative_to(ROOT)}")

@@ -2,10 +2,16 @@
 
 #![no_main]
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
 use libfuzzer_sys::fuzz_target;
-use permafrost_pgarchive::{Format, TableOfContents};
+use permafrost_pgarchive::{
+    Format, TableOfContents, large_object_groups, read_large_object_list, split_table_data,
+};
 
 fuzz_target!(|bytes: &[u8]| {
+    let _ = read_large_object_list(bytes);
     let mut rest = bytes;
     let Ok(toc) = TableOfContents::read(&mut rest) else { return };
     let taken = &bytes[..bytes.len() - rest.len()];
@@ -36,4 +42,13 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = entry.is_loaded_via_partition_root();
     }
     let _ = toc.unused_dump_id();
+    let _ = large_object_groups(&toc);
+    let with_rows = toc.entries.iter().filter(|entry| entry.desc.is_table_data() && entry.had_dumper);
+    let halves: BTreeMap<_, _> =
+        with_rows.map(|entry| (entry.dump_id, NonZeroU32::MIN.saturating_add(1))).collect();
+    let mut split = toc.clone();
+    match split_table_data(&mut split, &halves) {
+        Ok(parts) => assert!(split.entries.len() >= toc.entries.len() + parts.len()),
+        Err(_) => assert_eq!(split, toc, "a failed split changes nothing"),
+    }
 });

@@ -31,3 +31,4 @@ CREATE TABLE north.transfers (
 
 -- What others want to empty, alter and drop.
 CREATE TABLE north.coveted AS SELECT i AS id, 'untouched' AS note FROM generate_series(1, 1000) AS i;
+CREATE INDEX coveted_by_id ON north.coveted (id);

@@ -6,8 +6,8 @@
 //! functions themselves are left alone, so other tests go on meanwhile, and a test run that is killed leaves
 //! nothing to be put back.
 //!
-//! What differs is how long a snapshot's holder may hold, and how long one is waited for that is gone: seconds, where
-//! the deployed ones take many minutes.
+//! What differs is how long a snapshot is held, by one holder and by all: seconds, where the deployed ones take many
+//! minutes ([`Variant`]).
 //!
 //! A job's id is known before its execution starts, so that a rule about it is there before its first event.
 
@@ -15,6 +15,5 @@ mod copy;
 mod job;
 mod rule;
 
-pub use copy::{FaultyStack, HOLDER_LIFETIME, HOLDER_TIMEOUT};
-pub use job::AbortOnDrop;
+pub use copy::{FaultyStack, Variant};
 pub use rule::{How, Injection, Kill, Rule, When};

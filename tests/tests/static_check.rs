@@ -57,10 +57,9 @@ fn tasks_time_out() {
     sees(
         rule,
         &Machine("backup", "TimeoutSeconds: 930", "TimeoutSeconds: 900"),
-        "RunDumpTask gives up after 900 s",
+        "HoldSnapshot gives up after 900 s",
     );
     sees(rule, &Machine("backup", "TimeoutSeconds: 150", "TimeoutSeconds: soon"), "is no number");
-    sees(rule, &Template("Default: 960", "Default: 600"), "HoldSnapshot gives up after 600 s");
 }
 
 /// Every path from every state comes by CloseJob before it ends.
@@ -97,7 +96,7 @@ fn states_are_connected() {
         "CommitRecoveryPoint in the machine is never reached",
     );
     sees(rule, &Machine("backup", "    Next: Dump\n", "    Next: Dmup\n"), "leads to Dmup");
-    sees(rule, &Machine("backup", "            End: true\n", ""), "HoldSnapshot in Dump leads nowhere");
+    sees(rule, &Machine("backup", "            End: true\n", ""), "RelaySnapshot in Dump leads nowhere");
     sees(
         rule,
         &Machine("backup", "          EndDump:\n", "          EndCompleted:\n"),
@@ -305,13 +304,13 @@ fn token_holders_may_answer() {
     let rule = access::token_holders_may_answer;
     sees(
         rule,
-        &Template("states:SendTaskFailure, states:SendTaskSuccess]", "states:SendTaskFailure]"),
-        "may not answer it",
+        &Machine("backup", "states:::lambda:invoke\n", "states:::lambda:invoke.waitForTaskToken\n"),
+        "ValidatePermissionsRole gets a task token and may not answer it",
     );
     sees(
         rule,
-        &Machine("backup", "invoke.waitForTaskToken", "invoke"),
-        "HoldSnapshotRole may answer task tokens and gets none",
+        &Template("Action: [dynamodb:UpdateItem]", "Action: [dynamodb:UpdateItem, states:SendTaskSuccess]"),
+        "may answer task tokens and gets none",
     );
 }
 

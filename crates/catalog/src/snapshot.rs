@@ -93,6 +93,8 @@ pub struct Snapshot {
     pub holder: String,
     /// The hop in the chain of holders; the first is 1.
     pub generation: u32,
+    /// When its current holder took it.
+    pub held_since: Timestamp,
     /// The moment whose data it shows; the same in every hop.
     pub consistent_at: Timestamp,
     /// What became of it.
@@ -182,6 +184,7 @@ impl Catalog {
             .set("snapshot_id", text(&next.snapshot_id))
             .set("holder", text(&next.holder))
             .set("generation", number(next.generation))
+            .set("held_since", text(next.held_since))
             .set("tables", number(next.tables))
             .only_if("state", text(SnapshotState::Held))
             .only_if("generation", number(expected_generation))
@@ -337,14 +340,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_snapshot_comes_back_from_its_item(
-            nanos: [i64; 2], generation: u32, tables: u64, id in ".{0,40}", holder in ".{0,40}",
+            nanos: [i64; 3], generation: u32, tables: u64, id in ".{0,40}", holder in ".{0,40}",
             state in prop::sample::select(SnapshotState::ALL.to_vec()),
         ) {
-            let [consistent_at, lease_until] = nanos.map(|n| Timestamp::from_nanosecond(n.into()).unwrap());
+            let [held_since, consistent_at, lease_until] = nanos.map(|n| Timestamp::from_nanosecond(n.into()).unwrap());
             let job = JobId::new(consistent_at, 1);
             let snapshot_id = id;
             let snapshot =
-                Snapshot { job, snapshot_id, holder, generation, consistent_at, state, lease_until, tables };
+                Snapshot { job, snapshot_id, holder, generation, held_since, consistent_at, state, lease_until, tables };
             prop_assert_eq!(decode::<Snapshot>(encode(&snapshot).unwrap()).unwrap(), snapshot);
         }
     }

@@ -23,6 +23,7 @@ fn next(of: &Snapshot, holder: &str) -> Snapshot {
         snapshot_id: format!("00000003-{holder}"),
         holder: holder.to_owned(),
         generation: of.generation + 1,
+        held_since: at(90),
         lease_until: at(120),
         ..of.clone()
     }

@@ -55,6 +55,22 @@ async fn what_is_read_from_one_table_fills_another() {
     assert_eq!(count(&mut connection, "target").await, 50_001);
 }
 
+/// The server may answer the end of the data before it was looked for; most likely where there is little data.
+#[tokio::test]
+async fn a_quick_answer_is_no_surprise() {
+    let server = Server::start();
+    let mut connection = server.connect().await;
+    connection.execute("CREATE UNLOGGED TABLE t (i integer)").await.unwrap();
+    for i in 0..5_000 {
+        let mut copy = connection.copy_in("COPY t FROM STDIN").await.unwrap();
+        copy.send(format!("{i}\n").as_bytes()).await.unwrap();
+        assert_eq!(copy.finish().await.unwrap(), 1);
+        let copy = connection.copy_in("COPY t FROM STDIN").await.unwrap();
+        copy.fail("given up").await.unwrap();
+    }
+    assert_eq!(count(&mut connection, "t").await, 5_000);
+}
+
 #[tokio::test]
 async fn bad_data_is_the_servers_error_with_its_place() {
     let server = Server::start();

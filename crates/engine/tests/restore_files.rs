@@ -26,7 +26,7 @@ use permafrost_pgarchive::TableOfContents;
 use permafrost_vault::manifest::{Assembly, Belonging};
 use permafrost_vault::plan::Compression;
 use permafrost_vault::store::{parse_document, write_document};
-use permafrost_vault::{Destination, DumpPlan, Folder, Manifest, PointLayout, Store, TaskResult};
+use permafrost_vault::{DumpPlan, Folder, Manifest, PointLayout, Store, TaskResult};
 use pg_server::Server;
 use s3_emulator::Emulator;
 use tempfile::TempDir;
@@ -109,7 +109,6 @@ impl Backup {
         let plan: DumpPlan = parse_document("plan", &body).unwrap();
         let run = TaskRun {
             store: &store,
-            destination: Destination::Store(store.clone()),
             layout,
             login: &login,
             snapshot_id: &snapshot.id,
@@ -278,6 +277,7 @@ fn debian() -> PathBuf {
 }
 
 /// The folder of a pg_restore that knows zstd.
+#[expect(clippy::print_stderr, reason = "who runs the test should know what it does not test")]
 fn with_zstd() -> Option<PathBuf> {
     let program = std::env::var_os("PERMAFROST_PG_RESTORE_ZSTD").map(PathBuf::from);
     if program.is_none() {

@@ -11,6 +11,7 @@ pub mod progress;
 pub mod restore;
 pub mod runtime;
 pub mod sdk;
+pub mod snapshot;
 pub mod step;
 pub mod tools;
 

@@ -60,6 +60,16 @@ impl Desc {
         self.0 == Self::MATERIALIZED_VIEW_DATA
     }
 
+    /// Whether this is something with columns to select from, or a sequence.
+    pub fn is_relation(&self) -> bool {
+        self.is_any(&["TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"])
+    }
+
+    /// Whether this is one of these kinds.
+    pub(crate) fn is_any(&self, kinds: &[&str]) -> bool {
+        kinds.iter().any(|kind| *self == **kind)
+    }
+
     /// Whether pg_restore obeys this entry whatever it was asked to restore: the encoding, the
     /// quoting of string literals and the search path. An archive without them restores wrongly.
     pub fn is_session_setting(&self) -> bool {

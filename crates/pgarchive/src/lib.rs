@@ -10,6 +10,10 @@
 //! - [`Header`]: versions, integer widths, format, compression, when and of what the dump was made.
 //! - [`Entry`]: one object of the archive, every field kept.
 //! - [`CopyStatement`]: the relation and columns of an entry's `COPY`, and the statements made of them.
+//! - [`TocIndex`]: entries by id and name, dependencies in both directions; from it the SQL of each
+//!   entry ([`TocIndex::statements`]) and what may run at once after the data ([`TocIndex::units`]).
+//! - [`Selection`]: which entries some schemas and tables need, and what has to stay behind.
+//! - [`Ownership`], [`Privileges`], [`TablespaceMap`]: whose the restored objects are, and where.
 //! - [`Text`]: strings are in the database's encoding, so they are bytes with a UTF-8 view.
 //!
 //! Archive versions 1.12 to 1.16 are known (PostgreSQL 9.0 to 18), in the custom and the directory
@@ -22,6 +26,7 @@
 //! **Invariant:** nothing here opens a file or a socket, and no length found in the input is
 //! allocated before that many bytes have arrived.
 
+mod anchor;
 mod copy_statement;
 mod custom;
 mod desc;
@@ -29,14 +34,20 @@ mod dump_id;
 mod entry;
 mod entry_layout;
 mod error;
+mod graph;
 mod header;
 mod identifier;
 mod large_objects;
+mod levels;
+mod ownership;
+mod select;
 mod sink;
 mod source;
 mod split;
+mod statements;
 mod text;
 mod toc;
+mod tokens;
 mod zlib_stream;
 
 pub use copy_statement::{CopyStatement, CopyStatementError};
@@ -45,14 +56,19 @@ pub use desc::Desc;
 pub use dump_id::{DumpId, InvalidDumpId};
 pub use entry::{DataLocation, Entry, OffsetState, RelKind, Section};
 pub use error::{ReadError, WriteError};
+pub use graph::{DuplicateDumpId, TocIndex};
 pub use header::{ArchiveVersion, ByteWidth, Compression, CreationTime, Format, Header};
 pub use identifier::{Relation, quote_ident};
 pub use large_objects::{
     LargeObjectGroup, LargeObjectListError, LargeObjectsError, ListedLargeObject, large_object_file_name,
     large_object_groups, large_object_list_file_name, read_large_object_list, write_large_object_list,
 };
+pub use levels::{Level, LevelsError, TableLock, Unit};
+pub use ownership::{Ownership, OwnershipError, Privileges, RoleMention, RoleUse, TablespaceMap};
+pub use select::{Content, LeftOut, LeftOutReason, Selected, Selection, SelectionError};
 pub use source::MAX_TEXT_BYTES;
 pub use split::{SplitError, split_table_data};
+pub use statements::{Statements, StatementsError, TransactionUse};
 pub use text::Text;
 pub use toc::{DumpIdsExhausted, TableOfContents};
 pub use zlib_stream::{Adler32, DeflatedPiece, ZLIB_STREAM_START, deflate_piece, zlib_stream_end};

@@ -19,6 +19,9 @@ use permafrost_pgarchive::{
 };
 use support::{Server, run, run_with_input};
 
+/// Makes one frame, complete by itself.
+type Compress = fn(&[u8]) -> Vec<u8>;
+
 /// What one piece is made of, so that the largest table and object have many.
 const PIECE_BYTES: usize = 1 << 16;
 
@@ -238,7 +241,7 @@ fn a_directory_of_concatenated_frames_is_restored_equal_whatever_the_header_tell
     let scratch = source.server.scratch("directories");
     let known = source.compressions();
     for compression in &known {
-        let (suffix, frame): (&str, fn(&[u8]) -> Vec<u8>) = match compression {
+        let (suffix, frame): (&str, Compress) = match compression {
             Compression::None => ("", <[u8]>::to_vec),
             Compression::Zstd => (".zst", zstd_frame),
             _ => (".gz", gzip_member),

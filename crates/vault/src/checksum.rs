@@ -1,4 +1,4 @@
-//! Checksums: SHA-256 for objects, BLAKE3 for frames (why two: `docs/format.md`).
+//! Checksums: SHA-256 for objects, BLAKE3 for frames, XXH3 for what is in them (why three: `docs/format.md`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,27 +6,30 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
-/// A text that is not 64 hexadecimal digits.
+/// A text that is not as many hexadecimal digits as the checksum has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no checksum: expected 64 hexadecimal digits in lower case")]
-pub struct InvalidChecksum(String);
+#[error("{text:?} is no checksum: expected {digits} hexadecimal digits in lower case")]
+pub struct InvalidChecksum {
+    text: String,
+    digits: usize,
+}
 
 macro_rules! checksum {
-    ($(#[$doc:meta])* $name:ident, $compute:expr) => {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal, $compute:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name([u8; 32]);
+        pub struct $name([u8; $bytes]);
 
         impl $name {
             /// The checksum of `bytes`.
             pub fn of(bytes: &[u8]) -> Self {
-                let compute: fn(&[u8]) -> [u8; 32] = $compute;
+                let compute: fn(&[u8]) -> [u8; $bytes] = $compute;
                 Self(compute(bytes))
             }
 
-            /// Its 32 bytes.
-            pub fn as_bytes(&self) -> &[u8; 32] {
+            /// Its bytes.
+            pub fn as_bytes(&self) -> &[u8; $bytes] {
                 &self.0
             }
         }
@@ -46,12 +49,12 @@ macro_rules! checksum {
         impl FromStr for $name {
             type Err = InvalidChecksum;
             fn from_str(text: &str) -> Result<Self, InvalidChecksum> {
-                let mut bytes = [0; 32];
+                let mut bytes = [0; $bytes];
                 let lower = !text.bytes().any(|c| c.is_ascii_uppercase());
                 if lower && hex::decode_to_slice(text, &mut bytes).is_ok() {
                     Ok(Self(bytes))
                 } else {
-                    Err(InvalidChecksum(text.chars().take(80).collect()))
+                    Err(InvalidChecksum { text: text.chars().take(80).collect(), digits: 2 * $bytes })
                 }
             }
         }
@@ -73,11 +76,15 @@ macro_rules! checksum {
 
 checksum! {
     /// The SHA-256 of an object.
-    Sha256, |bytes| sha2::Sha256::digest(bytes).into()
+    Sha256, 32, |bytes| sha2::Sha256::digest(bytes).into()
 }
 checksum! {
     /// The BLAKE3 of a frame.
-    Blake3, |bytes| *blake3::hash(bytes).as_bytes()
+    Blake3, 32, |bytes| *blake3::hash(bytes).as_bytes()
+}
+checksum! {
+    /// The XXH3 (128 bits) of what a frame holds.
+    Xxh3, 16, |bytes| xxhash_rust::xxh3::xxh3_128(bytes).to_be_bytes()
 }
 
 impl Sha256 {
@@ -89,10 +96,10 @@ impl Sha256 {
 
 impl Blake3 {
     /// BLAKE3 over other checksums, in order.
-    pub fn of_all<'a>(checksums: impl IntoIterator<Item = &'a Blake3>) -> Self {
+    pub fn of_all<'a>(checksums: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = blake3::Hasher::new();
         for checksum in checksums {
-            hasher.update(&checksum.0);
+            hasher.update(checksum);
         }
         Self(*hasher.finalize().as_bytes())
     }
@@ -112,5 +119,8 @@ mod tests {
         assert_eq!(Blake3::of_all([]), Blake3::of(b""));
         assert!(empty.to_uppercase().parse::<Blake3>().is_err());
         assert!("00".parse::<Sha256>().is_err());
+        // As `xxh128sum` prints it.
+        assert_eq!(Xxh3::of(b"").to_string(), "99aa06d3014798d86001c324468d497f");
+        assert!(empty.parse::<Xxh3>().is_err());
     }
 }

@@ -23,14 +23,14 @@ pub mod task_result;
 /// The version of the format that this code writes, and the only one that it reads.
 pub const FORMAT: u32 = 2;
 
-pub use checksum::{Blake3, Sha256};
+pub use checksum::{Blake3, Sha256, Xxh3};
 pub use error::VaultError;
 pub use file_writer::FileWriter;
 pub use folder::{Folder, WrittenFile};
 pub use layout::PointLayout;
 pub use manifest::Manifest;
 pub use plan::DumpPlan;
-pub use segment::{Destination, FrameLocation, SegmentWriter};
+pub use segment::{FrameLocation, SegmentWriter};
 pub use segment_reader::SegmentReader;
 pub use store::{ObjectRef, Store};
 pub use task_result::TaskResult;

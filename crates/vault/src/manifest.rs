@@ -286,7 +286,7 @@ fn summary(table: &TablePart, mut found: Vec<FoundPart>) -> Result<TableSummary,
             rows: sum(|sums| sums.rows),
             raw_bytes: sum(|sums| sums.raw_bytes),
             stored_bytes: sum(|sums| sums.stored_bytes),
-            checksum: Blake3::of_all(found.iter().map(|part| &part.sums.checksum)),
+            checksum: Blake3::of_all(found.iter().map(|part| &part.sums.checksum.as_bytes()[..])),
         },
         parts: found.iter().map(|part| part.place).collect(),
     })

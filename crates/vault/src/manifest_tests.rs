@@ -2,7 +2,7 @@ use permafrost_domain::JobId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::checksum::{Blake3, Sha256};
+use crate::checksum::{Blake3, Sha256, Xxh3};
 use crate::plan::{PartData, Rows, TablePart};
 use crate::plan::{Task, cut};
 use crate::segment::FrameLocation;
@@ -86,7 +86,7 @@ fn carry_out(task: &Task) -> TaskResult {
             };
             bytes_of_segments[segment] += location.length;
             let checksum = Blake3::of(format!("{} {n}", table.name).as_bytes());
-            let raw_checksum = checksum;
+            let raw_checksum = Xxh3::of(checksum.as_bytes());
             frames.push(Frame { location, raw_length: 10_000, rows: 7, checksum, raw_checksum, page: None });
         }
         tables.push(TableData::of_frames(table, frames));

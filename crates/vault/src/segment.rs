@@ -7,7 +7,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-use crate::checksum::Sha256;
 use crate::error::VaultError;
 use crate::layout::PointLayout;
 use crate::store::{ObjectRef, Store};
@@ -26,19 +25,10 @@ pub struct FrameLocation {
     pub length: u64,
 }
 
-/// Where segments go.
-#[derive(Debug, Clone)]
-pub enum Destination {
-    /// Into the store.
-    Store(Store),
-    /// Nowhere: they are only counted and summed. This is how `make bench` tells what uploading costs.
-    Nowhere,
-}
-
 /// Writes the segments of one run of one task.
 #[derive(Debug)]
 pub struct SegmentWriter {
-    destination: Destination,
+    store: Store,
     layout: PointLayout,
     task: u32,
     attempt: String,
@@ -53,15 +43,9 @@ pub struct SegmentWriter {
 impl SegmentWriter {
     /// A writer for the run `attempt` of `task`, with segments of at most `segment_bytes` (a frame that is
     /// larger makes a segment of its own).
-    pub fn new(
-        destination: Destination,
-        layout: PointLayout,
-        task: u32,
-        attempt: String,
-        segment_bytes: usize,
-    ) -> Self {
+    pub fn new(store: Store, layout: PointLayout, task: u32, attempt: String, segment_bytes: usize) -> Self {
         Self {
-            destination,
+            store,
             layout,
             task,
             attempt,
@@ -118,19 +102,9 @@ impl SegmentWriter {
         self.settle().await?;
         let body = Bytes::from(std::mem::take(&mut self.filling));
         let name = PointLayout::segment(self.task, &self.attempt, self.number);
-        let (destination, layout) = (self.destination.clone(), self.layout);
+        let (store, layout) = (self.store.clone(), self.layout);
         self.number += 1;
-        self.in_flight = Some(tokio::spawn(async move {
-            match destination {
-                Destination::Store(store) => store.put_new(&layout, &name, body).await,
-                Destination::Nowhere => Ok(ObjectRef {
-                    key: name,
-                    version: "none".to_owned(),
-                    bytes: body.len() as u64,
-                    sha256: Sha256::of(&body),
-                }),
-            }
-        }));
+        self.in_flight = Some(tokio::spawn(async move { store.put_new(&layout, &name, body).await }));
         Ok(())
     }
 

@@ -81,7 +81,7 @@ mod tests {
             raw_length: 0,
             rows: 0,
             checksum: Blake3::of(b""),
-            raw_checksum: Blake3::of(b""),
+            raw_checksum: crate::checksum::Xxh3::of(b""),
             page: None,
         };
         assert_eq!(run.get(&frame(3, 100, 10)).as_deref(), Some(&b"0123456789"[..]));

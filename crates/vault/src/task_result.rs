@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::checksum::Blake3;
+use crate::checksum::{Blake3, Xxh3};
 use crate::plan::TablePart;
 use crate::segment::FrameLocation;
 use crate::store::ObjectRef;
@@ -20,8 +20,8 @@ pub struct Frame {
     pub rows: u64,
     /// BLAKE3 of its compressed bytes.
     pub checksum: Blake3,
-    /// BLAKE3 of its rows.
-    pub raw_checksum: Blake3,
+    /// XXH3 of its rows.
+    pub raw_checksum: Xxh3,
     /// The first of the pages whose rows it holds, where its part is a range of pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
@@ -47,7 +47,7 @@ impl Sums {
             rows: frames.iter().map(|frame| frame.rows).sum(),
             raw_bytes: frames.iter().map(|frame| frame.raw_length).sum(),
             stored_bytes: frames.iter().map(|frame| frame.location.length).sum(),
-            checksum: Blake3::of_all(frames.iter().map(|frame| &frame.raw_checksum)),
+            checksum: Blake3::of_all(frames.iter().map(|frame| &frame.raw_checksum.as_bytes()[..])),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use permafrost_catalog::{CatalogError, Snapshot};
 use permafrost_domain::{Code, Fault, JobId, PointId};
 use permafrost_engine::dump::plan::{DumpOptions, SnapshotRef, plan_dump};
+use permafrost_function::snapshot::under_snapshot;
 use permafrost_function::step::InstanceStep;
 use permafrost_function::{Tools, clock, config};
 use permafrost_vault::PointLayout;
@@ -28,19 +29,16 @@ pub struct Output {
 /// # Errors
 /// The snapshot does not come, pg_dump refuses, or the store cannot be written.
 pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault> {
-    let snapshot = wait_for_snapshot(tools, input.job).await?;
+    wait_for_snapshot(tools, input.job).await?;
     let instance = tools.catalog.instance(input.instance).await?;
     let login = tools.login(&instance.data_source, input.job).await?;
     let layout = PointLayout::new(input.instance, PointId::of_backup(input.job));
-    let planned = plan_dump(
-        &tools.store,
-        &layout,
-        &tools.programs,
-        &instance.data_source,
-        &login,
-        SnapshotRef { id: &snapshot.snapshot_id, consistent_at: snapshot.consistent_at },
-        &options()?,
-    )
+    let options = options()?;
+    let planned = under_snapshot(tools, input.job, async |snapshot: &Snapshot| {
+        let snapshot = SnapshotRef { id: &snapshot.snapshot_id, consistent_at: snapshot.consistent_at };
+        plan_dump(&tools.store, &layout, &tools.programs, &instance.data_source, &login, snapshot, &options)
+            .await
+    })
     .await?;
     if planned.tasks > MAX_TASKS {
         let message =
@@ -78,11 +76,11 @@ fn compression(text: &str) -> Result<(Compression, i32), Fault> {
     }
 }
 
-async fn wait_for_snapshot(tools: &Tools, job: JobId) -> Result<Snapshot, Fault> {
+async fn wait_for_snapshot(tools: &Tools, job: JobId) -> Result<(), Fault> {
     let until = Instant::now() + WAIT;
     loop {
         match tools.catalog.use_snapshot(job, clock::now()).await {
-            Ok(snapshot) => return Ok(snapshot),
+            Ok(_) => return Ok(()),
             Err(CatalogError::SnapshotNotFound(_)) if Instant::now() < until => {
                 let status = tools.catalog.job(job).await?;
                 if let Some(fault) = status.fault {

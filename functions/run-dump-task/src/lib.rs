@@ -1,13 +1,15 @@
 //! `RunDumpTask`: copies the tables of one task into segments, then writes what it copied.
 
+use permafrost_catalog::Snapshot;
 use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId};
 use permafrost_engine::EngineError;
 use permafrost_engine::dump::task::TaskRun;
 use permafrost_function::progress::TaskProgress;
+use permafrost_function::snapshot::under_snapshot;
 use permafrost_function::step::Done;
 use permafrost_function::{Tools, clock};
 use permafrost_vault::store::parse_document;
-use permafrost_vault::{Destination, DumpPlan, PointLayout};
+use permafrost_vault::{DumpPlan, PointLayout};
 use serde::Deserialize;
 
 /// The step's input.
@@ -33,19 +35,20 @@ pub async fn handle(tools: &Tools, input: Input) -> Result<Done, Fault> {
     })?;
     let instance = tools.catalog.instance(input.instance).await?;
     let login = tools.login(&instance.data_source, input.job).await?;
-    let snapshot = tools.catalog.use_snapshot(input.job, clock::now()).await?;
 
-    let run = TaskRun {
-        store: &tools.store,
-        destination: Destination::Store(tools.store.clone()),
-        layout,
-        login: &login,
-        snapshot_id: &snapshot.snapshot_id,
-        compression: (plan.compression, plan.level),
-        attempt: &attempt(),
-    };
     let mut progress = TaskProgress::new(tools, input.job, input.task);
-    let done = run.run(task, &mut async |done| progress.say(done).await.map_err(EngineError::from)).await?;
+    let done = under_snapshot(tools, input.job, async |snapshot: &Snapshot| {
+        let run = TaskRun {
+            store: &tools.store,
+            layout,
+            login: &login,
+            snapshot_id: &snapshot.snapshot_id,
+            compression: (plan.compression, plan.level),
+            attempt: &attempt(),
+        };
+        run.run(task, &mut async |done| progress.say(done).await.map_err(EngineError::from)).await
+    })
+    .await?;
     progress.record(&done).await?;
     Ok(Done {})
 }

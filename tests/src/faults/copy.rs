@@ -3,6 +3,7 @@
 //! Race: tests are processes of their own and all want the copy. The first makes it under a lock; the others find
 //! by its description that it was made from what is deployed now.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -41,21 +42,68 @@ const FUNCTIONS: [&str; 12] = [
 ];
 /// The state machines, without the vault's prefix.
 const MACHINES: [&str; 2] = ["backup", "restore"];
-/// The word between the vault's name and a function's or state machine's in the copy.
-const COPY: &str = "faulty";
-/// How long the copy's holder holds at most. On AWS a backup that fails tells its holder at once; on the emulator a
-/// parallel state waits for both of its branches, and hence for the holder's end.
-pub const HOLDER_LIFETIME: Duration = Duration::from_secs(40);
-/// After how long the copy's backup gives a holder up that was killed. AWS reports the function's end at once, the
-/// emulator never; the deployed state machine waits for `HolderTimeoutSeconds`, longer than a test may. More than a
-/// holder's lease (30 s), which is how the backup itself finds out.
-pub const HOLDER_TIMEOUT: Duration = Duration::from_secs(45);
+/// What a copy does otherwise than what is deployed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variant {
+    /// The word between the vault's name and a function's or state machine's.
+    word: &'static str,
+    /// How long a function holds the snapshot before the next takes it over.
+    pub holder_lifetime: Duration,
+    /// How old a snapshot may become. On AWS a backup that fails ends its holders at once; on the emulator a parallel
+    /// state waits for all of its branches, and hence for the holders' end.
+    pub snapshot_limit: Duration,
+    /// About how many bytes a task copies, where not as deployed.
+    task_bytes: Option<u64>,
+}
+
+impl Variant {
+    /// One holder for each backup, which gives up soon.
+    pub const FAULTY: Self = Self {
+        word: "faulty",
+        holder_lifetime: Duration::from_mins(1),
+        snapshot_limit: Duration::from_secs(40),
+        task_bytes: None,
+    };
+    /// Holders that live for seconds, and tasks that take about as long.
+    pub const RELAY: Self = Self {
+        word: "relay",
+        holder_lifetime: Duration::from_secs(5),
+        snapshot_limit: Duration::from_mins(5),
+        task_bytes: Some(256 * 1024),
+    };
+
+    /// The name of the copy of a function or state machine.
+    fn copied(&self, name: &str) -> String {
+        format!("{}-{}-{name}", Stack::get().vault_name, self.word)
+    }
+
+    /// The ARN of the copy of a state machine.
+    pub(super) fn machine_arn(&self, machine: &str) -> String {
+        arn_of_machine(&self.copied(machine))
+    }
+
+    /// The environment of the copy of a function, from the original's.
+    fn vary(&self, function: &str, variables: &mut HashMap<String, String>) {
+        let mut set = |name: &str, value: u64| variables.insert(name.to_owned(), value.to_string());
+        match function {
+            "hold-snapshot" => {
+                set("HOLDER_LIFETIME_SECONDS", self.holder_lifetime.as_secs());
+                set("SNAPSHOT_LIMIT_SECONDS", self.snapshot_limit.as_secs());
+            }
+            "plan-dump" => {
+                self.task_bytes.map(|bytes| set("DUMP_TASK_BYTES", bytes));
+            }
+            _ => {}
+        }
+    }
+}
 
 /// The copy of the deployed functions and state machines, in which rules hold.
 #[derive(Debug)]
 pub struct FaultyStack {
     pub(super) sfn: aws_sdk_sfn::Client,
     pub(super) catalog: Catalog,
+    pub(super) variant: Variant,
     rules: PathBuf,
 }
 
@@ -65,6 +113,14 @@ impl FaultyStack {
     /// # Panics
     /// The emulator refuses.
     pub async fn of_what_is_deployed() -> Self {
+        Self::varied(Variant::FAULTY).await
+    }
+
+    /// The same, other than what is deployed in more ways.
+    ///
+    /// # Panics
+    /// The emulator refuses.
+    pub async fn varied(variant: Variant) -> Self {
         let stack = Stack::get();
         let state = stack.operator_file.parent().expect("the stack's files are in a folder");
         let rules = state.join("faults/rules");
@@ -75,13 +131,13 @@ impl FaultyStack {
 
         let (lambda, sfn) = (Aws::root().lambda(), Aws::root().sfn());
         for function in FUNCTIONS {
-            copy_function(&lambda, function, &rules).await;
+            copy_function(&lambda, variant, function, &rules).await;
         }
         for machine in MACHINES {
-            copy_machine(&sfn, machine).await;
+            copy_machine(&sfn, variant, machine).await;
         }
         drop(lock);
-        Self { sfn, catalog: Catalog::new(Aws::root().dynamodb(), &stack.table), rules }
+        Self { sfn, catalog: Catalog::new(Aws::root().dynamodb(), &stack.table), variant, rules }
     }
 
     /// Puts `rule` in force for the events of `job`, until the returned value is dropped.
@@ -95,28 +151,18 @@ impl FaultyStack {
     }
 }
 
-/// The ARN of the copy of a state machine.
-pub(super) fn machine_arn(machine: &str) -> String {
-    arn_of_machine(&copied(machine))
-}
-
-/// The name of the copy of a function or state machine.
-fn copied(name: &str) -> String {
-    format!("{}-{COPY}-{name}", Stack::get().vault_name)
-}
-
 fn arn_of_machine(name: &str) -> String {
     let stack = Stack::get();
     format!("arn:aws:states:{}:{}:stateMachine:{name}", stack.region, stack.account_id)
 }
 
-async fn copy_function(lambda: &aws_sdk_lambda::Client, function: &str, rules: &Path) {
-    let (original, name) = (format!("{}-{function}", Stack::get().vault_name), copied(function));
+async fn copy_function(lambda: &aws_sdk_lambda::Client, variant: Variant, function: &str, rules: &Path) {
+    let (original, name) = (format!("{}-{function}", Stack::get().vault_name), variant.copied(function));
     let original = lambda.get_function().function_name(original).send().await;
     let original = original.unwrap_or_else(|error| panic!("{function} is not deployed: {error:?}"));
     let configuration = original.configuration.expect("a function has a configuration");
     let settings = json!({"function": function, "rules": rules});
-    let description = description(&configuration, &settings);
+    let description = description(&configuration, &settings, variant);
     if let Ok(copy) = lambda.get_function_configuration().function_name(&name).send().await {
         if copy.description() == Some(description.as_str()) {
             return;
@@ -127,9 +173,7 @@ async fn copy_function(lambda: &aws_sdk_lambda::Client, function: &str, rules: &
     let code = original.code.and_then(|code| code.location).expect("a function's code has an address");
     let package = wrap(&fetch(&code).await, &settings);
     let mut variables = configuration.environment.and_then(|environment| environment.variables);
-    if let Some(lifetime) = variables.iter_mut().find_map(|all| all.get_mut("HOLDER_LIFETIME_SECONDS")) {
-        *lifetime = HOLDER_LIFETIME.as_secs().to_string();
-    }
+    variant.vary(function, variables.get_or_insert_default());
     let log_group = configuration.logging_config.and_then(|logging| logging.log_group);
     lambda
         .create_function()
@@ -167,10 +211,10 @@ async fn fetch(url: &str) -> Vec<u8> {
 }
 
 /// What tells one copy from another: the original's code and configuration, and the wrapper.
-fn description(original: &FunctionConfiguration, settings: &Value) -> String {
+fn description(original: &FunctionConfiguration, settings: &Value, variant: Variant) -> String {
     let code = original.code_sha256().unwrap_or_default();
     let revision = original.revision_id().unwrap_or_default();
-    let wrapper = hex::encode(sha2::Sha256::digest(format!("{BOOTSTRAP}{settings}{HOLDER_LIFETIME:?}")));
+    let wrapper = hex::encode(sha2::Sha256::digest(format!("{BOOTSTRAP}{settings}{variant:?}")));
     format!("Behind injected faults: {code} {revision} {}", &wrapper[..16])
 }
 
@@ -190,15 +234,15 @@ fn wrap(package: &[u8], settings: &Value) -> Vec<u8> {
 }
 
 /// Copies a state machine, so that it calls the copies of its functions.
-async fn copy_machine(sfn: &aws_sdk_sfn::Client, machine: &str) {
+async fn copy_machine(sfn: &aws_sdk_sfn::Client, variant: Variant, machine: &str) {
     let vault = &Stack::get().vault_name;
     let original = arn_of_machine(&format!("{vault}-{machine}"));
     let original = sfn.describe_state_machine().state_machine_arn(original).send().await;
     let original = original.unwrap_or_else(|error| panic!("{machine} is not deployed: {error:?}"));
     let functions = |of: String| format!(":function:{of}");
-    let definition = original.definition.replace(&functions(format!("{vault}-")), &functions(copied("")));
-    let definition = if machine == "backup" { with_holder_timeout(&definition) } else { definition };
-    let copy = machine_arn(machine);
+    let definition =
+        original.definition.replace(&functions(format!("{vault}-")), &functions(variant.copied("")));
+    let copy = variant.machine_arn(machine);
     match sfn.describe_state_machine().state_machine_arn(&copy).send().await {
         Ok(there) if there.definition == definition && there.role_arn == original.role_arn => {}
         Ok(_) => {
@@ -207,19 +251,9 @@ async fn copy_machine(sfn: &aws_sdk_sfn::Client, machine: &str) {
             updated.unwrap_or_else(|error| panic!("cannot update {copy}: {error:?}"));
         }
         Err(_) => {
-            let create = sfn.create_state_machine().name(copied(machine)).definition(definition);
+            let create = sfn.create_state_machine().name(variant.copied(machine)).definition(definition);
             let created = create.role_arn(original.role_arn).send().await;
             created.unwrap_or_else(|error| panic!("cannot make {copy}: {error:?}"));
         }
     }
-}
-
-/// The backup's definition with the holder's time limit cut.
-fn with_holder_timeout(definition: &str) -> String {
-    let mut definition: Value = serde_yaml_ng::from_str(definition).expect("the definition can be read");
-    let timeout = definition
-        .pointer_mut("/States/Dump/Branches/0/States/HoldSnapshot/TimeoutSeconds")
-        .expect("the backup has the state HoldSnapshot");
-    *timeout = HOLDER_TIMEOUT.as_secs().into();
-    definition.to_string()
 }

@@ -1,8 +1,6 @@
 //! Jobs that the copy carries out. They are opened in the catalog and started as the API does it, with ids that are
 //! known before.
 
-use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sfn::types::ExecutionStatus;
@@ -15,11 +13,10 @@ use permafrost_domain::{JobId, PointId};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::copy::machine_arn;
-use super::{FaultyStack, HOLDER_TIMEOUT, Injection};
+use super::FaultyStack;
 
-/// How long a job may take: a holder that was killed is waited for, and retries wait up to 30 s.
-const PATIENCE: Duration = Duration::from_secs(60 + HOLDER_TIMEOUT.as_secs());
+/// How long a job may take beyond the life of its snapshot: retries wait up to 30 s.
+const PATIENCE: Duration = Duration::from_secs(65);
 
 impl FaultyStack {
     /// A backup of `instance` that has not been started.
@@ -46,34 +43,14 @@ impl FaultyStack {
         };
         opened.unwrap_or_else(|error| panic!("cannot open {}: {error}", job.id));
         let input = json!({"job": job.id, "instance": job.instance}).to_string();
-        let start = self.sfn.start_execution().state_machine_arn(machine_of(job)).name(job.id.to_string());
+        let start =
+            self.sfn.start_execution().state_machine_arn(self.machine_of(job)).name(job.id.to_string());
         let started = start.input(input).send().await;
         let arn = started.unwrap_or_else(|error| panic!("cannot start {}: {error:?}", job.id)).execution_arn;
         match self.catalog.job_started(job.id, &arn).await {
             Ok(_) | Err(CatalogError::JobNotRunning { .. }) => {}
             Err(error) => panic!("cannot record the start of {}: {error}", job.id),
         }
-    }
-
-    /// Does what Lambda and Step Functions do on AWS, and the emulator does not, when a function is killed that
-    /// works under a task token: the state fails at once with `Runtime.ExitError`. For every kill of `injection`,
-    /// until the returned task is aborted.
-    pub fn report_deaths(&self, injection: &Arc<Injection>) -> AbortOnDrop {
-        let (sfn, injection) = (self.sfn.clone(), Arc::clone(injection));
-        let task = tokio::spawn(async move {
-            let mut reported = HashSet::new();
-            loop {
-                for event in injection.events() {
-                    let token = event["task_token"].as_str().expect("the function works under a token");
-                    if reported.insert(token.to_owned()) {
-                        let report = sfn.send_task_failure().task_token(token).error("Runtime.ExitError");
-                        report.send().await.expect("the state waits for its token");
-                    }
-                }
-                sleep(Duration::from_millis(100)).await;
-            }
-        });
-        AbortOnDrop(task)
     }
 
     /// Starts `job` and waits until its execution has ended; the job as it is then.
@@ -91,8 +68,8 @@ impl FaultyStack {
     /// One of them does not end.
     pub async fn ended(&self, job: &Job) -> Job {
         let execution =
-            format!("{}:{}", machine_of(job).replacen(":stateMachine:", ":execution:", 1), job.id);
-        let until = Instant::now() + PATIENCE;
+            format!("{}:{}", self.machine_of(job).replacen(":stateMachine:", ":execution:", 1), job.id);
+        let until = Instant::now() + self.variant.snapshot_limit + PATIENCE;
         loop {
             let found = self.sfn.describe_execution().execution_arn(&execution).send().await;
             let found = found.unwrap_or_else(|error| panic!("cannot see {execution}: {error:?}"));
@@ -117,25 +94,14 @@ impl FaultyStack {
             sleep(Duration::from_millis(200)).await;
         }
     }
-}
 
-/// A task that ends when this is dropped.
-#[derive(Debug)]
-#[must_use = "the task ends when this is dropped"]
-pub struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+    fn machine_of(&self, job: &Job) -> String {
+        self.variant.machine_arn(match job.operation {
+            Operation::RestoreDatabase => "restore",
+            Operation::RestoreFiles => "restore-files",
+            _ => "backup",
+        })
     }
-}
-
-fn machine_of(job: &Job) -> String {
-    machine_arn(match job.operation {
-        Operation::RestoreDatabase => "restore",
-        Operation::RestoreFiles => "restore-files",
-        _ => "backup",
-    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test is an edge at which time enters")]

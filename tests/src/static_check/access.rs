@@ -19,7 +19,6 @@ const WILDCARDS: &[(&str, &str, &str)] = &[
     ),
     ("NetworkInterfacePolicy", "DescribeNetwork", "AWS offers no resource-level permission"),
     ("NetworkInterfacePolicy", "AttachNetworkInterfaces", "Lambda names the interfaces"),
-    ("HoldSnapshotRole", "AnswerToken", "AWS offers no resource-level permission"),
     ("PlanFilesRole", "WriteFiles", "folders are known when a restore is asked for; buckets bear a prefix"),
     (
         "RestoreFilesRole",

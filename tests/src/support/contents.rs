@@ -7,8 +7,7 @@ use std::process::Stdio;
 use permafrost_engine::pg::{Connection, Row};
 use permafrost_engine::sql::qualified;
 
-use super::Stack;
-use super::database::connect;
+use super::Server;
 
 /// What a database holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,8 +49,16 @@ impl Contents {
     /// # Panics
     /// Something cannot be read.
     pub async fn of(database: &str) -> Self {
-        let schema = schema_of(database).await;
-        let mut connection = connect(database).await;
+        Self::on(&Server::of_the_stack(), database).await
+    }
+
+    /// Reads a database of any server as the superuser.
+    ///
+    /// # Panics
+    /// Something cannot be read.
+    pub async fn on(server: &Server, database: &str) -> Self {
+        let schema = schema_of(server, database).await;
+        let mut connection = server.connect(database).await;
         let relations = relations_of(&mut connection).await;
         let sequences = sequences_of(&mut connection).await;
         connection.close().await;
@@ -90,9 +97,8 @@ pub fn assert_equal(original: &Contents, restored: &Contents) {
 }
 
 /// `pg_dump --schema-only`, without the lines that differ between any two dumps.
-async fn schema_of(database: &str) -> Vec<String> {
-    let server = &Stack::get().postgres;
-    let output = tokio::process::Command::new(server.bin_dir.join("pg_dump"))
+async fn schema_of(server: &Server, database: &str) -> Vec<String> {
+    let output = tokio::process::Command::new(server.client("pg_dump"))
         .arg("--schema-only")
         // As a connection string: a name may hold anything.
         .arg(format!("--dbname=dbname='{}'", database.replace('\\', r"\\").replace('\'', r"\'")))
@@ -101,7 +107,7 @@ async fn schema_of(database: &str) -> Vec<String> {
         .env("PGHOST", &server.host)
         .env("PGPORT", server.port.to_string())
         .env("PGUSER", &server.user)
-        .env("PGPASSFILE", &server.passfile)
+        .env("PGPASSWORD", server.password.expose())
         .stdin(Stdio::null())
         .output()
         .await
@@ -130,8 +136,9 @@ async fn relations_of(connection: &mut Connection) -> BTreeMap<String, Rows> {
 
 async fn hash(connection: &mut Connection, rows: &str) -> Rows {
     // The alias must be no column's name, or it would be the column that is hashed.
+    // By md5, as PostgreSQL 10 has no other hash of 64 bits.
     let statement = format!(
-        "SELECT count(*), coalesce(sum(hashtextextended(\"the whole row\"::text, 0)::numeric), 0) \
+        "SELECT count(*), coalesce(sum(('x' || left(md5(\"the whole row\"::text), 16))::bit(64)::bigint::numeric), 0) \
          % 18446744073709551616 FROM {rows} AS \"the whole row\""
     );
     let row = one(connection, &statement).await;

@@ -1,16 +1,20 @@
-//! A database of a test's own on the stack's server, with its roles and their secrets.
+//! A database of a test's own with its roles and their secrets, on the stack's server or on one of another version.
 //!
 //! The names are unique, so tests run side by side. Dropping the value removes everything, whether the test
 //! passed or not; nothing else removes them.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
-use permafrost_engine::pg::{ConnectOptions, Connection, Password, Row, TlsMode};
+use permafrost_engine::pg::{Connection, Row};
 use permafrost_engine::sql::{ident, literal};
 
 use super::jobs::{Login, Protection, Tls};
-use super::{Aws, Stack, unique};
+use super::{Aws, Server, unique};
+
+/// The first version with the role `pg_read_all_data`.
+const READ_ALL_DATA: u32 = 14;
+/// The first version that drops a database in use when told to.
+const DROP_WITH_FORCE: u32 = 13;
 
 /// A role that can log in, and the secret that holds its login.
 #[derive(Debug, Clone)]
@@ -28,7 +32,10 @@ pub struct Account {
 pub struct Database {
     /// Its name; also the name of the instance that [`Database::protection`] proposes.
     pub name: String,
-    /// May read all data and nothing else.
+    /// The server it is on.
+    pub server: Server,
+    /// May read all data and nothing else. Before PostgreSQL 14: all tables and sequences that the owner or the
+    /// superuser creates, and no large objects.
     pub backup: Account,
     /// Owns the database and may create others: what a restore needs, and no superuser.
     pub restore: Account,
@@ -44,31 +51,52 @@ enum Leftover {
 }
 
 impl Database {
-    /// Creates an empty database whose name begins with `label`.
+    /// Creates an empty database on the stack's server, whose name begins with `label`.
     ///
     /// # Panics
     /// The server or the emulator refuses.
     pub async fn create(label: &str) -> Self {
+        Self::create_on(Server::of_the_stack(), label).await
+    }
+
+    /// Creates an empty database on a server, whose name begins with `label`.
+    ///
+    /// # Panics
+    /// The server or the emulator refuses.
+    pub async fn create_on(server: Server, label: &str) -> Self {
         let name = format!("{label}-{}", unique());
-        let mut server = connect("postgres").await;
-        let backup = create_account(&mut server, &format!("{name}-backup"), "NOCREATEDB").await;
-        let restore = create_account(&mut server, &format!("{name}-restore"), "CREATEDB").await;
-        let database = Self { name, backup, restore, others: Mutex::default() };
+        let mut session = server.connect("postgres").await;
+        let backup = create_account(&mut session, &format!("{name}-backup"), "NOCREATEDB").await;
+        let restore = create_account(&mut session, &format!("{name}-restore"), "CREATEDB").await;
+        let database = Self { name, server, backup, restore, others: Mutex::default() };
         let (quoted, owner) = (ident(&database.name), ident(&database.restore.user));
-        run_on(&mut server, &format!("CREATE DATABASE {quoted} OWNER {owner}")).await;
-        let reader = ident(&database.backup.user);
-        run_on(&mut server, &format!("GRANT pg_read_all_data TO {reader}")).await;
-        server.close().await;
+        run_on(&mut session, &format!("CREATE DATABASE {quoted} OWNER {owner}")).await;
+        session.close().await;
+        database.let_read(&database.backup.user).await;
         database
+    }
+
+    /// Lets a role read all data, by the means of the server's version.
+    async fn let_read(&self, role: &str) {
+        let (reader, owner, superuser) = (ident(role), ident(&self.restore.user), ident(&self.server.user));
+        if self.server.major >= READ_ALL_DATA {
+            return self.run(&format!("GRANT pg_read_all_data TO {reader}")).await;
+        }
+        let default = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {owner}, {superuser} GRANT");
+        self.run(&format!(
+            "{default} USAGE ON SCHEMAS TO {reader}; \
+             {default} SELECT ON TABLES TO {reader}; \
+             {default} SELECT ON SEQUENCES TO {reader}"
+        ))
+        .await;
     }
 
     /// How the command line is told to protect it, straight and by secret.
     pub fn protection(&self) -> Protection {
-        let server = &Stack::get().postgres;
         Protection {
             name: self.name.clone(),
-            host: server.host.clone(),
-            port: server.port,
+            host: self.server.host.clone(),
+            port: self.server.port,
             database: self.name.clone(),
             login: Login::Secret(self.backup.secret_arn.clone()),
             tls: Tls::Disable,
@@ -80,7 +108,7 @@ impl Database {
     /// # Panics
     /// The server refuses it.
     pub async fn connect(&self) -> Connection {
-        connect(&self.name).await
+        self.server.connect(&self.name).await
     }
 
     /// Runs a script as the superuser.
@@ -109,7 +137,7 @@ impl Database {
     /// # Panics
     /// The query fails.
     pub async fn query(&self, query: &str) -> Vec<Row> {
-        query_in(&self.name, query).await
+        self.server.query_in(&self.name, query).await
     }
 
     /// A name for another database that goes with this one: the target of a restore.
@@ -125,9 +153,9 @@ impl Database {
     /// The server refuses.
     pub async fn role(&self, label: &str) -> String {
         let role = format!("{}-{label}", self.name);
-        let mut server = connect("postgres").await;
-        run_on(&mut server, &format!("CREATE ROLE {}", ident(&role))).await;
-        server.close().await;
+        let mut session = self.server.connect("postgres").await;
+        run_on(&mut session, &format!("CREATE ROLE {}", ident(&role))).await;
+        session.close().await;
         self.remember(Leftover::Role(role.clone()));
         role
     }
@@ -147,19 +175,27 @@ impl Database {
     }
 
     async fn remove(
+        server: Server,
         databases: Vec<String>,
         roles: Vec<String>,
         secrets: Vec<String>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let mut server = Connection::connect(&superuser("postgres")).await?;
+        let mut session = Connection::connect(&server.superuser("postgres")).await?;
         for database in databases {
-            let force = if server.server_version().num() >= 130_000 { " WITH (FORCE)" } else { "" };
-            server.execute(&format!("DROP DATABASE IF EXISTS {}{force}", ident(&database))).await?;
+            let force = if server.major >= DROP_WITH_FORCE {
+                " WITH (FORCE)"
+            } else {
+                let name = literal(&database);
+                let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname";
+                session.execute(&format!("{end} = {name}")).await?;
+                ""
+            };
+            session.execute(&format!("DROP DATABASE IF EXISTS {}{force}", ident(&database))).await?;
         }
         for role in roles {
-            server.execute(&format!("DROP ROLE IF EXISTS {}", ident(&role))).await?;
+            session.execute(&format!("DROP ROLE IF EXISTS {}", ident(&role))).await?;
         }
-        server.close().await;
+        session.close().await;
         for secret in secrets {
             let delete = Aws::root().secrets().delete_secret().secret_id(secret);
             delete.force_delete_without_recovery(true).send().await?;
@@ -180,12 +216,13 @@ impl Drop for Database {
                 Leftover::Secret(arn) => secrets.push(arn),
             }
         }
+        let server = self.server.clone();
         // A runtime of its own: the test's is busy ending the test.
         let removed = std::thread::spawn(move || {
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?
-                .block_on(Self::remove(databases, roles, secrets))
+                .block_on(Self::remove(server, databases, roles, secrets))
         })
         .join();
         if !std::thread::panicking() {
@@ -199,21 +236,15 @@ impl Drop for Database {
 /// # Panics
 /// The server refuses it.
 pub async fn connect(database: &str) -> Connection {
-    Connection::connect(&superuser(database))
-        .await
-        .unwrap_or_else(|error| panic!("cannot connect to {database}: {error:?}"))
+    Server::of_the_stack().connect(database).await
 }
 
-/// The rows of a query in any database of the server, asked as the superuser.
+/// The rows of a query in any database of the stack's server, asked as the superuser.
 ///
 /// # Panics
 /// The query fails.
 pub async fn query_in(database: &str, query: &str) -> Vec<Row> {
-    let mut connection = connect(database).await;
-    let rows =
-        connection.query(query, &[]).await.unwrap_or_else(|error| panic!("{error}, of the query {query}"));
-    connection.close().await;
-    rows
+    Server::of_the_stack().query_in(database, query).await
 }
 
 /// Whether the stack's server has a database of this name.
@@ -221,22 +252,7 @@ pub async fn query_in(database: &str, query: &str) -> Vec<Row> {
 /// # Panics
 /// The server refuses.
 pub async fn exists(database: &str) -> bool {
-    let query = format!("SELECT 1 FROM pg_database WHERE datname = {}", literal(database));
-    !query_in("postgres", &query).await.is_empty()
-}
-
-fn superuser(database: &str) -> ConnectOptions {
-    let stack = Stack::get();
-    ConnectOptions {
-        host: stack.postgres.host.clone(),
-        port: stack.postgres.port,
-        database: database.to_owned(),
-        user: stack.postgres.user.clone(),
-        password: Some(Password::new(stack.superuser_password())),
-        tls: TlsMode::Disable,
-        application_name: "permafrost tests".to_owned(),
-        connect_timeout: Duration::from_secs(10),
-    }
+    Server::of_the_stack().has_database(database).await
 }
 
 async fn run_on(connection: &mut Connection, script: &str) {

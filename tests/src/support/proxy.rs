@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::Stack;
+
+/// Bytes of an answer that says little, on a wire that all connections share.
+const SHORT: usize = 4 * 1024;
 
 /// A proxy before the stack's PostgreSQL server; ends when it is dropped.
 #[derive(Debug)]
@@ -29,6 +33,10 @@ struct Wire {
     cuts_made: AtomicUsize,
     /// How fast each connection is, in bytes a second from the server; 0: as fast as it can be.
     bytes_per_s: AtomicU64,
+    /// Held by the connection that is carrying, where all share one speed.
+    shared: Mutex<()>,
+    /// Whether they do.
+    is_shared: AtomicBool,
 }
 
 /// How many connections are cut.
@@ -73,6 +81,13 @@ impl Proxy {
         self.wire.bytes_per_s.store(bytes_per_s, Ordering::SeqCst);
     }
 
+    /// From now on all connections together bring no more than `bytes_per_s` from the server. Short answers pass at
+    /// once.
+    pub fn slow_down_together(&self, bytes_per_s: u64) {
+        self.wire.is_shared.store(true, Ordering::SeqCst);
+        self.slow_down(bytes_per_s);
+    }
+
     /// From now on passes everything on, as fast as it can.
     pub fn heal(&self) {
         self.wire.cuts_left.store(0, Ordering::SeqCst);
@@ -92,10 +107,16 @@ impl Drop for Proxy {
 }
 
 impl Wire {
-    /// How long so many bytes take on a slow wire.
-    fn pause(&self, bytes: usize) -> Option<Duration> {
+    /// Takes as long as so many bytes take on a slow wire.
+    async fn pace(&self, bytes: usize) {
         let bytes_per_s = self.bytes_per_s.load(Ordering::SeqCst);
-        (bytes as u64 * 1_000_000).checked_div(bytes_per_s).map(Duration::from_micros)
+        let Some(micros) = (bytes as u64 * 1_000_000).checked_div(bytes_per_s) else { return };
+        let is_shared = self.is_shared.load(Ordering::SeqCst);
+        if is_shared && bytes < SHORT {
+            return;
+        }
+        let _turn = if is_shared { Some(self.shared.lock().await) } else { None };
+        tokio::time::sleep(Duration::from_micros(micros)).await;
     }
 
     /// Whether a connection that has carried so many bytes is to be cut; takes the cut.
@@ -139,9 +160,7 @@ async fn carry(mut client: TcpStream, wire: Arc<Wire>) {
             read = server.read(&mut down) => match read {
                 Ok(bytes) if bytes > 0 => {
                     carried += bytes as u64;
-                    if let Some(pause) = wire.pause(bytes) {
-                        tokio::time::sleep(pause).await;
-                    }
+                    wire.pace(bytes).await;
                     if wire.is_cut(carried) || client.write_all(&down[..bytes]).await.is_err() {
                         return;
                     }

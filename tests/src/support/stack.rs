@@ -92,8 +92,7 @@ impl Stack {
     pub fn get() -> &'static Self {
         static STACK: OnceLock<Stack> = OnceLock::new();
         STACK.get_or_init(|| {
-            let path = std::env::var_os("PERMAFROST_STACK")
-                .map_or_else(|| workspace().join(".local/stack.json"), PathBuf::from);
+            let path = Self::file();
             let text = std::fs::read_to_string(&path)
                 .unwrap_or_else(|error| panic!("cannot read {}: {error}: {REMEDY}", path.display()));
             let stack: Self = serde_json::from_str(&text).unwrap_or_else(|error| {
@@ -102,6 +101,16 @@ impl Stack {
             stack.require_running();
             stack
         })
+    }
+
+    /// The directory with everything the stack writes, `.local` of a checkout.
+    pub fn directory() -> PathBuf {
+        Self::file().parent().expect("the stack's file is in a directory").to_owned()
+    }
+
+    fn file() -> PathBuf {
+        std::env::var_os("PERMAFROST_STACK")
+            .map_or_else(|| workspace().join(".local/stack.json"), PathBuf::from)
     }
 
     /// An output of the application's stack.

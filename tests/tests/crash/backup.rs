@@ -6,8 +6,7 @@ use permafrost_tests::faults::{Kill, Rule};
 
 use super::arranged::Arranged;
 
-/// The steps of a backup that Step Functions waits for by their answer. `hold-snapshot` answers by its token: see
-/// `holder`.
+/// The steps of a backup but `hold-snapshot`, which runs beside them: see `holder`.
 const STEPS: [&str; 6] = [
     "validate-permissions",
     "plan-dump",

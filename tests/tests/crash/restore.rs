@@ -92,27 +92,27 @@ async fn fails_for_good(step: Step) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_readiness_check_that_always_dies_fails_the_restore() {
-    fails_for_good(STEPS[0]).await;
+    Box::pin(fails_for_good(STEPS[0])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preparation_that_always_dies_fails_the_restore() {
-    fails_for_good(STEPS[1]).await;
+    Box::pin(fails_for_good(STEPS[1])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_data_task_that_always_dies_fails_the_restore() {
-    fails_for_good(STEPS[2]).await;
+    Box::pin(fails_for_good(STEPS[2])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn post_data_that_always_dies_fails_the_restore() {
-    fails_for_good(STEPS[3]).await;
+    Box::pin(fails_for_good(STEPS[3])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_last_step_that_always_dies_fails_the_restore() {
-    fails_for_good(STEPS[4]).await;
+    Box::pin(fails_for_good(STEPS[4])).await;
 }
 
 /// The store gives no segment out: the restore fails with the function's own code, not with the Map's.

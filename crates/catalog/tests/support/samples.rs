@@ -133,6 +133,7 @@ pub(crate) fn snapshot(job: JobId, holder: &str) -> Snapshot {
         snapshot_id: format!("00000003-{holder}"),
         holder: holder.to_owned(),
         generation: 1,
+        held_since: at(10),
         consistent_at: "2026-11-22T10:00:01.5Z".parse().unwrap(),
         state: SnapshotState::Held,
         lease_until: at(60),

@@ -175,7 +175,7 @@ codes! {
     SnapshotLost, Database, Never, "the snapshot of the backup is gone",
         "Start the backup again; see the server's log for why the connection that held it ended.";
     SnapshotExpired, Database, Never, "the backup took longer than its snapshot could be held",
-        "Raise HolderLifetimeSeconds, or run more tasks at once.";
+        "Run more tasks at once (MaxConcurrency), or raise SnapshotLimitSeconds.";
     DumpFailed, Database, Never, "pg_dump could not describe the database",
         "Do what pg_dump's message says.";
     StatementFailed, Database, Never, "the server refused a statement",

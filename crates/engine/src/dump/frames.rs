@@ -6,7 +6,7 @@ use permafrost_domain::job::Progress;
 use permafrost_vault::plan::Compression;
 use permafrost_vault::store::ObjectRef;
 use permafrost_vault::task_result::Frame;
-use permafrost_vault::{Blake3, SegmentWriter};
+use permafrost_vault::{Blake3, SegmentWriter, Xxh3};
 
 use crate::error::EngineError;
 
@@ -47,7 +47,7 @@ impl FrameWriter {
     /// Writes what is in `raw`, which holds `rows` whole rows, as one frame, and empties it.
     pub(super) async fn write(&mut self, rows: u64, page: Option<u32>) -> Result<Frame, EngineError> {
         self.compressor.compress(&self.raw, &mut self.frame)?;
-        let (checksum, raw_checksum) = (Blake3::of(&self.frame), Blake3::of(&self.raw));
+        let (checksum, raw_checksum) = (Blake3::of(&self.frame), Xxh3::of(&self.raw));
         let raw_length = self.raw.len() as u64;
         self.raw.clear();
         self.raw.shrink_to(KEPT_BYTES);

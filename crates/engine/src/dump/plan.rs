@@ -115,7 +115,7 @@ pub async fn plan_dump(
     snapshot::join(&mut connection, snapshot.id, std::iter::empty()).await?;
     let programs = programs.for_major(connection.server_version().major())?;
 
-    let taken = take_toc(&programs, login, snapshot.id).await?;
+    let taken = take_toc(&programs, login, &snapshot::export(&mut connection).await?).await?;
     let (toc_ref, toc) =
         match store.put_or_get(layout, PointLayout::TOC, directory_form(&taken)?.into()).await? {
             Written::New(object) => (object, taken),

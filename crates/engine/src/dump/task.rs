@@ -6,7 +6,7 @@
 
 use permafrost_domain::job::Progress;
 use permafrost_vault::plan::{Compression, KeyRange, PageRange, Part, PartData, Rows, TablePart, Task};
-use permafrost_vault::segment::{Destination, SEGMENT_BYTES};
+use permafrost_vault::segment::SEGMENT_BYTES;
 use permafrost_vault::store::{Written, parse_document, write_document};
 use permafrost_vault::task_result::{Frame, TableData};
 use permafrost_vault::{FORMAT, PointLayout, SegmentWriter, Store, TaskResult, VaultError};
@@ -21,10 +21,8 @@ use crate::{session, snapshot, sql};
 /// One run of one task.
 #[derive(Debug)]
 pub struct TaskRun<'a> {
-    /// Where results go.
-    pub store: &'a Store,
     /// Where the data goes.
-    pub destination: Destination,
+    pub store: &'a Store,
     /// The point that it belongs to.
     pub layout: PointLayout,
     /// The login to the source.
@@ -58,7 +56,7 @@ impl TaskRun<'_> {
         snapshot::join(&mut connection, self.snapshot_id, names.iter().map(String::as_str)).await?;
 
         let writer = SegmentWriter::new(
-            self.destination.clone(),
+            self.store.clone(),
             self.layout,
             task.task,
             self.attempt.to_owned(),

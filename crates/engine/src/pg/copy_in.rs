@@ -50,8 +50,10 @@ impl<'a> CopyIn<'a> {
     /// The server's error, or a broken connection: whether the rows were taken is then unknown.
     pub async fn finish(mut self) -> Result<u64, QueryError> {
         self.enter()?;
-        frontend::copy_done(self.wire.output());
         self.flush().await?;
+        // From here on what arrives is an answer, which a quick server may give before the next line is reached.
+        frontend::copy_done(self.wire.output());
+        self.wire.flush().await?;
         let rows = match self.wire.next().await? {
             Message::CommandComplete(body) => body.tag().ok().and_then(copied_rows),
             Message::ErrorResponse(body) => return Err(self.wire.server_error(&body).await),
@@ -74,7 +76,7 @@ impl<'a> CopyIn<'a> {
         self.wire.output().clear();
         frontend::copy_fail(&reason.replace('\0', " "), self.wire.output())
             .map_err(|error| QueryError::Unsendable(error.to_string()))?;
-        self.flush().await?;
+        self.wire.flush().await?;
         match self.wire.drain(None).await {
             Err(QueryError::Server(error)) if error.sqlstate == "57014" => Ok(()),
             Err(error) => Err(error),

@@ -12,7 +12,7 @@ use permafrost_pgarchive::{DumpId, Entry};
 use permafrost_vault::plan::Compression;
 use permafrost_vault::store::parse_document;
 use permafrost_vault::task_result::Frame;
-use permafrost_vault::{Blake3, SegmentReader, TaskResult};
+use permafrost_vault::{SegmentReader, TaskResult, Xxh3};
 
 use super::units::{Unit, What, units};
 use super::{Restore, archive_of, large_objects, marker_table, markers, restore_fault};
@@ -180,7 +180,7 @@ pub(super) fn raw_of(
             raw
         }
     };
-    if raw.len() == raw_length && Blake3::of(&raw) == frame.raw_checksum { Ok(raw) } else { Err(damaged()) }
+    if raw.len() == raw_length && Xxh3::of(&raw) == frame.raw_checksum { Ok(raw) } else { Err(damaged()) }
 }
 
 /// Runs the post-data section: indexes, constraints, triggers, rules, policies, materialised views.

@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ impl Server {
         copy_tree(&template(&binaries, &account), &data);
 
         let mut settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        let mut hba = fs::OpenOptions::new().append(true).open(data.join("pg_hba.conf")).unwrap();
+        hba.write_all(b"host replication all 127.0.0.1/32 scram-sha-256\n").unwrap();
         if let Some(Certificate { chain, key }) = certificate {
             for (name, text) in [("server.crt", chain), ("server.key", key)] {
                 let path = data.join(name);
@@ -70,13 +73,38 @@ impl Server {
             settings.push("ssl=on".into());
         }
 
+        Self::launch(directory, &settings)
+    }
+
+    /// Starts a hot standby that follows this server.
+    pub(crate) fn standby(&self, settings: &[&str]) -> Self {
+        let account = Account::for_servers();
+        let directory = tempfile::Builder::new().prefix("permafrost-pg-").tempdir().unwrap();
+        account.give(directory.path());
+        let copied = account
+            .command(&binaries().join("pg_basebackup"))
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "--no-password"])
+            .args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "-D"])
+            .arg(directory.path().join("data"))
+            .env("PGPASSWORD", PASSWORD)
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "no base backup: {}", String::from_utf8_lossy(&copied.stderr));
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        Self::launch(directory, &settings)
+    }
+
+    /// Starts a server whose data are in the folder `data` of `directory`.
+    fn launch(directory: TempDir, settings: &[String]) -> Self {
+        let (binaries, account) = (binaries(), Account::for_servers());
+        let data = directory.path().join("data");
         // Somebody else can take the port between our look and the server's start.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let log = directory.path().join("log");
             let mut command = account.command(&binaries.join("postgres"));
             command.arg("-D").arg(&data).args(["-c", &format!("port={port}")]);
-            for setting in &settings {
+            for setting in settings {
                 command.args(["-c", setting]);
             }
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
@@ -161,7 +189,8 @@ fn await_ready(process: &mut Child, log: &Path) -> bool {
     let deadline = Instant::now() + START_LIMIT;
     while process.try_wait().unwrap().is_none() {
         let text = fs::read_to_string(log).unwrap();
-        if text.contains("database system is ready to accept connections") {
+        let ready = ["ready to accept connections", "ready to accept read-only connections"];
+        if ready.iter().any(|ready| text.contains(&format!("database system is {ready}"))) {
             return true;
         }
         assert!(Instant::now() < deadline, "the server is not ready after {START_LIMIT:?}:\n{text}");

@@ -187,6 +187,7 @@ fn assert_success(command: &Command, output: &Output) {
 }
 
 /// A reader that counts what is taken from it.
+#[allow(dead_code, reason = "each binary of tests has its own copy, and not all of them read")]
 pub(crate) struct Counting<R> {
     /// Where the bytes come from.
     pub(crate) inner: R,

@@ -1,0 +1,97 @@
+//! The deployed stack: protect, back up, restore, compare.
+
+use permafrost_tests::fidelity::difference::assert_expected;
+use permafrost_tests::fidelity::{Scratch, Secret, Server, compare};
+use permafrost_tests::support::jobs::{Login, Tls, completed};
+use permafrost_tests::support::{Cli, Protection};
+
+use super::expected;
+
+/// A restored database is equal to what was backed up, on the version it came from.
+macro_rules! same_version {
+    ($($name:ident: $major:literal),* $(,)?) => { $(
+        #[tokio::test]
+        async fn $name() {
+            bring_back($major, $major).await;
+        }
+    )* };
+}
+
+/// A restored database is equal to what was backed up, but for what a change of version forces.
+macro_rules! other_version {
+    ($($name:ident: $from:literal to $to:literal),* $(,)?) => { $(
+        #[tokio::test]
+        async fn $name() {
+            bring_back($from, $to).await;
+        }
+    )* };
+}
+
+same_version! {
+    version_10: 10,
+    version_11: 11,
+    version_12: 12,
+    version_13: 13,
+    version_14: 14,
+    version_15: 15,
+    version_16: 16,
+    version_17: 17,
+    version_18: 18,
+}
+
+other_version! {
+    version_10_on_18: 10 to 18,
+    version_12_on_18: 12 to 18,
+    version_14_on_18: 14 to 18,
+    version_15_on_18: 15 to 18,
+    version_16_on_18: 16 to 18,
+    version_17_on_18: 17 to 18,
+    version_18_on_15: 18 to 15,
+}
+
+async fn bring_back(from: u32, to: u32) {
+    let original = Scratch::with_everything(&Server::of(from).await).await;
+    let restored = Scratch::reserved(&Server::of(to).await).await;
+    let (source, target) =
+        (Secret::of(&original.place().server).await, Secret::of(&restored.place().server).await);
+    let cli = Cli::operator();
+    let name = &original.place().database;
+    cli.protect(&protection(&original, &source)).await;
+    cli.backup(name).await;
+
+    let server = &restored.place().server;
+    let port = server.port.to_string();
+    let restore = [
+        "restore",
+        name,
+        "--to-database",
+        &restored.place().database,
+        "--secret-arn",
+        &target.arn,
+        "--host",
+        &server.host,
+        "--port",
+        &port,
+        "--tls",
+        "disable",
+    ];
+    let job = cli.run(&restore).await.result();
+    // What an older server cannot take is in the job's warnings.
+    if to >= from {
+        completed(job);
+    }
+    let differences = compare(original.place(), restored.place()).await;
+    assert_expected(&differences, &expected::of_permafrost(from, to));
+}
+
+fn protection(database: &Scratch, secret: &Secret) -> Protection {
+    let server = &database.place().server;
+    Protection {
+        name: database.place().database.clone(),
+        host: server.host.clone(),
+        port: server.port,
+        database: database.place().database.clone(),
+        login: Login::Secret(secret.arn.clone()),
+        tls: Tls::Disable,
+    }
+}
