@@ -118,12 +118,8 @@ fn substitutions_are_defined_and_used() {
         &Machine("backup", "${PlanDumpFunctionArn}", "${DumpPlanFunctionArn}"),
         "${DumpPlanFunctionArn} is not defined",
     );
-    sees(rule, &Machine("backup", "${MaxConnections}", "8"), "the substitution MaxConnections is not used");
-    sees(
-        rule,
-        &Template("        MaxConnections: !Ref MaxConnections\n", ""),
-        "${MaxConnections} is not defined",
-    );
+    sees(rule, &Machine("backup", "${MaxTasks}", "8"), "the substitution MaxTasks is not used");
+    sees(rule, &Template("        MaxTasks: !Ref MaxTasks\n", ""), "${MaxTasks} is not defined");
 }
 
 /// Every Task calls a function of the stack by Lambda's own integration, and is named as the function.

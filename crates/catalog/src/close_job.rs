@@ -124,7 +124,8 @@ impl Catalog {
                     }
                 })
             }
-            (Operation::Backup, End::Well { .. }) | (Operation::RestoreDatabase, _) => Ok(transaction),
+            (Operation::Backup, End::Well { .. })
+            | (Operation::RestoreDatabase | Operation::RestoreFiles, _) => Ok(transaction),
         }
     }
 }

@@ -346,6 +346,7 @@ mod tests {
                 readiness: None,
                 point: None,
                 restore: None,
+                files: None,
                 execution: words[1].clone(),
             };
             prop_assert_eq!(decode_job(job_item(&job).unwrap()).unwrap(), job);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use permafrost_domain::JobId;
 use permafrost_domain::data_source::{DatabaseName, Host, ObjectName, RoleName, SecretArn};
+use permafrost_domain::files::{BucketName, KeyPrefix};
 use permafrost_domain::instance::{InstanceName, InstanceRef};
 use permafrost_domain::job::JobStatus;
 use permafrost_domain::restore_options::TableName;
@@ -33,6 +34,7 @@ Examples:
   permafrost backup shop
   permafrost recovery-point list shop
   permafrost restore shop --to-database shop_copy
+  permafrost restore-files shop --to-bucket permafrost-restores-me --prefix shop/today
   permafrost job list --since 2d --status Failed";
 
 const LONG_HELP: &str = "\
@@ -41,6 +43,7 @@ Examples:
   permafrost backup shop
   permafrost recovery-point list shop
   permafrost restore shop --to-database shop_copy
+  permafrost restore-files shop --to-bucket permafrost-restores-me --prefix shop/today
   permafrost job list --since 2d --status Failed
 
 Configuration (a flag goes before the environment, the environment before the file):
@@ -107,6 +110,8 @@ pub(crate) enum Command {
     RecoveryPoint(PointCommand),
     /// Restore a recovery point into a new database
     Restore(Box<RestoreArgs>),
+    /// Write a recovery point as files for pg_restore or psql into a bucket
+    RestoreFiles(RestoreFilesArgs),
     /// Jobs: list, show, watch, cancel
     #[command(subcommand, visible_alias = "jobs")]
     Job(JobCommand),
@@ -316,6 +321,54 @@ where
     let (old, new) = text.split_once('=').ok_or_else(|| "expected OLD=NEW".to_owned())?;
     let name = |text: &str| text.parse::<T>().map_err(|error| error.to_string());
     Ok((name(old)?, name(new)?))
+}
+
+/// A restore as files.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreFilesArgs {
+    /// The instance's name or id
+    pub(crate) instance: InstanceRef,
+    /// The bucket; its name begins as the stack's parameter RestoreBucketPrefix says
+    #[arg(long, value_name = "BUCKET")]
+    pub(crate) to_bucket: BucketName,
+    /// The folder in the bucket; must be empty
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) prefix: KeyPrefix,
+    /// The point to restore: an id, or `latest`
+    #[arg(long, default_value = "latest")]
+    pub(crate) point: PointSelector,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = Format::Directory)]
+    pub(crate) format: Format,
+    /// How to compress it
+    #[arg(long, value_enum, default_value_t = Compression::Stored)]
+    pub(crate) compression: Compression,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+/// What a restore as files writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// As pg_dump -Fd: a folder that pg_restore reads with several connections.
+    Directory,
+    /// As pg_dump -Fc: one file for pg_restore.
+    Custom,
+    /// As pg_dump -Fp: an SQL script for psql.
+    Plain,
+}
+
+/// How restored files are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compression {
+    /// As the backup is: the fastest, S3 copies most of it by itself.
+    Stored,
+    /// Zstandard, for pg_restore 16 and newer.
+    Zstd,
+    /// gzip, for every pg_restore.
+    Gzip,
+    /// Not at all.
+    None,
 }
 
 /// Jobs.

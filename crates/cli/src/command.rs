@@ -5,6 +5,7 @@ mod instance;
 mod job;
 mod recovery_point;
 mod restore;
+mod restore_files;
 mod target;
 mod wait;
 
@@ -46,6 +47,7 @@ pub(crate) async fn run(
         Command::Backup(args) => backup::run(&client, &args, console).await,
         Command::RecoveryPoint(command) => recovery_point::run(&client, command, console).await,
         Command::Restore(args) => restore::run(&client, *args, console).await,
+        Command::RestoreFiles(args) => restore_files::run(&client, args, console).await,
         Command::Job(command) => job::run(&client, command, console).await,
         Command::Completions { .. } | Command::Grants(_) => Ok(()),
     }

@@ -7,8 +7,8 @@ use permafrost_domain::instance::{Instance, InstanceRef};
 use permafrost_domain::job::{Job, JobStatus};
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::wire::{
-    BackupRequest, JobStarted, MAX_PAGE, PointSelector, ProtectRequest, ProtectResponse, RecoveryPointDetail,
-    RestoreRequest,
+    BackupRequest, FileRestoreRequest, JobStarted, MAX_PAGE, PointSelector, ProtectRequest, ProtectResponse,
+    RecoveryPointDetail, RestoreRequest,
 };
 
 use crate::endpoint::Endpoint;
@@ -108,6 +108,18 @@ impl Client {
         request: &RestoreRequest,
     ) -> Result<JobStarted, ClientError> {
         self.transport.post(&["instances", &segment(instance), "restores"], request).await
+    }
+
+    /// Starts a restore as files.
+    ///
+    /// # Errors
+    /// As [`Client::protect`].
+    pub async fn start_file_restore(
+        &self,
+        instance: &InstanceRef,
+        request: &FileRestoreRequest,
+    ) -> Result<JobStarted, ClientError> {
+        self.transport.post(&["instances", &segment(instance), "file-restores"], request).await
     }
 
     /// Jobs, the newest first.

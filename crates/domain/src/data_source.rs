@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no {kind}: {expected}")]
 pub struct InvalidText {
-    kind: &'static str,
-    expected: &'static str,
-    text: String,
+    pub(crate) kind: &'static str,
+    pub(crate) expected: &'static str,
+    pub(crate) text: String,
 }
 
+/// A text that is parsed at the edge and trusted inside.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $expected:literal, $valid:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         #[serde(try_from = "String", into = "String")]
         #[schema(value_type = String)]
         pub struct $name(String);
@@ -31,21 +32,21 @@ macro_rules! text {
         }
 
         impl std::str::FromStr for $name {
-            type Err = InvalidText;
-            fn from_str(text: &str) -> Result<Self, InvalidText> {
+            type Err = $crate::data_source::InvalidText;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let valid: fn(&str) -> bool = $valid;
                 if valid(text) {
                     Ok(Self(text.to_owned()))
                 } else {
                     let text = text.chars().take(80).collect();
-                    Err(InvalidText { kind: $kind, expected: $expected, text })
+                    Err($crate::data_source::InvalidText { kind: $kind, expected: $expected, text })
                 }
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidText;
-            fn try_from(text: String) -> Result<Self, InvalidText> {
+            type Error = $crate::data_source::InvalidText;
+            fn try_from(text: String) -> Result<Self, Self::Error> {
                 text.parse()
             }
         }
@@ -56,13 +57,14 @@ macro_rules! text {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&self.0)
             }
         }
     };
 }
+pub(crate) use text;
 
 text! {
     /// A server's DNS name or IP address.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::Readiness;
 use crate::data_source::DataSource;
 use crate::fault::Fault;
+use crate::files::FilesOrder;
 use crate::ids::{InstanceId, JobId, PointId};
 use crate::instance::InstanceName;
 use crate::restore_options::RestoreOptions;
@@ -25,6 +26,8 @@ pub enum Operation {
     Backup,
     /// Restores a recovery point into a new database.
     RestoreDatabase,
+    /// Writes a recovery point as files into a bucket.
+    RestoreFiles,
 }
 
 /// Where a job is in its life.
@@ -118,6 +121,7 @@ impl fmt::Display for Operation {
             Self::ConfigureProtection => "ConfigureProtection",
             Self::Backup => "Backup",
             Self::RestoreDatabase => "RestoreDatabase",
+            Self::RestoreFiles => "RestoreFiles",
         })
     }
 }
@@ -205,6 +209,9 @@ pub struct Job {
     /// What a restore was asked to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreOrder>,
+    /// What a restore as files was asked to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesOrder>,
     /// The ARN of the execution behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,
@@ -221,7 +228,12 @@ mod tests {
             assert_eq!(status.as_str().parse(), Ok(status));
             assert!(status.has_ended() || !status.is_success());
         }
-        for operation in [Operation::ConfigureProtection, Operation::Backup, Operation::RestoreDatabase] {
+        for operation in [
+            Operation::ConfigureProtection,
+            Operation::Backup,
+            Operation::RestoreDatabase,
+            Operation::RestoreFiles,
+        ] {
             assert_eq!(serde_json::to_value(operation).unwrap(), operation.to_string());
         }
         assert!("Done".parse::<JobStatus>().is_err());

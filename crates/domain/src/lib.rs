@@ -6,6 +6,7 @@
 pub mod check;
 pub mod data_source;
 pub mod fault;
+pub mod files;
 pub mod ids;
 pub mod instance;
 pub mod job;

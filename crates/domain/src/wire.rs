@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_source::DataSource;
 use crate::fault::{Code, Fault};
+use crate::files::{FileCompression, FileFormat, FilesTarget};
 use crate::ids::{InstanceId, InvalidId, JobId, PointId};
 use crate::instance::InstanceName;
 use crate::recovery_point::RecoveryPoint;
@@ -51,6 +52,23 @@ pub struct RestoreRequest {
     /// What of the point to restore, and how; everything as it was unless said otherwise.
     #[serde(default, skip_serializing_if = "RestoreOptions::is_default")]
     pub options: RestoreOptions,
+}
+
+/// `POST /instances/{instance}/file-restores`: write a point as files into a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileRestoreRequest {
+    /// The point; the latest unless said otherwise.
+    #[serde(default)]
+    pub point: PointSelector,
+    /// Where the files go.
+    pub target: FilesTarget,
+    /// What they are; a directory unless said otherwise.
+    #[serde(default)]
+    pub format: FileFormat,
+    /// How they are compressed; as the backup is unless said otherwise.
+    #[serde(default)]
+    pub compression: FileCompression,
 }
 
 /// A point as a request names it: `latest`, or an id.

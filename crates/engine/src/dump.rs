@@ -1,6 +1,6 @@
 //! The dump: its plan, and the copying of its tasks.
 
-mod frames;
+pub(crate) mod frames;
 mod large_objects;
 mod parts;
 pub mod plan;

@@ -80,12 +80,8 @@ impl PgProgramsOfMajor {
     /// [`EngineError::Spawn`] where the CA cannot be written to a file for it.
     pub fn program(&self, name: &'static str, login: &Login) -> Result<Program, EngineError> {
         let options = &login.options;
-        let mut command = Command::new(self.dir.join("bin").join(name));
+        let Program { mut command, .. } = self.without_server(name);
         command
-            .env_clear()
-            .env("LD_LIBRARY_PATH", self.dir.join("lib"))
-            .env("PATH", self.dir.join("bin"))
-            .env("LC_ALL", "C")
             .env("PGHOST", &options.host)
             .env("PGPORT", options.port.to_string())
             .env("PGUSER", &options.user)
@@ -101,10 +97,7 @@ impl PgProgramsOfMajor {
                 },
             )
             // With no such file, `require` does not turn into `verify-ca`.
-            .env("PGSSLROOTCERT", "/nonexistent")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+            .env("PGSSLROOTCERT", "/nonexistent");
         if let Some(password) = &options.password {
             command.env("PGPASSWORD", password.expose());
         }
@@ -118,8 +111,22 @@ impl PgProgramsOfMajor {
         // As a connection string: a bare name that holds a "=" would be taken for one.
         command
             .arg(format!("--dbname=dbname='{}'", options.database.replace('\\', r"\\").replace('\'', r"\'")));
-        die_with_the_function(&mut command);
         Ok(Program { name, command, _ca: ca })
+    }
+
+    /// The program `name`, with no server to go to.
+    pub fn without_server(&self, name: &'static str) -> Program {
+        let mut command = Command::new(self.dir.join("bin").join(name));
+        command
+            .env_clear()
+            .env("LD_LIBRARY_PATH", self.dir.join("lib"))
+            .env("PATH", self.dir.join("bin"))
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        die_with_the_function(&mut command);
+        Program { name, command, _ca: None }
     }
 }
 

@@ -33,6 +33,7 @@ use crate::sql;
 mod abandon;
 mod database;
 mod definitions;
+pub mod files;
 mod finish;
 mod large_objects;
 mod levels;

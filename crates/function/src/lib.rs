@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod files;
 pub mod point;
 pub mod progress;
 pub mod restore;

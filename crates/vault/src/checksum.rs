@@ -87,6 +87,13 @@ checksum! {
     Xxh3, 16, |bytes| xxhash_rust::xxh3::xxh3_128(bytes).to_be_bytes()
 }
 
+impl Sha256 {
+    /// The checksum whose 32 bytes these are, of bytes that were summed piece by piece.
+    pub(crate) fn from_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
 impl Blake3 {
     /// BLAKE3 over other checksums, in order.
     pub fn of_all<'a>(checksums: impl IntoIterator<Item = &'a [u8]>) -> Self {

@@ -110,6 +110,7 @@ impl VaultError {
         };
         match (error.code(), status) {
             (Some("PreconditionFailed"), _) | (_, Some(412)) => Self::AlreadyExists { key },
+            (Some("NoSuchBucket"), _) => Self::Refused { key, reason },
             (Some("NoSuchKey" | "NoSuchVersion" | "NotFound"), _) | (_, Some(404)) => Self::Missing { key },
             (Some("AccessDenied" | "KMS.DisabledException" | "KMS.KMSInvalidStateException"), _)
             | (_, Some(401 | 403)) => Self::AccessDenied { key, reason },

@@ -3,10 +3,15 @@
 //! `docs/format.md` describes every object; this crate is its code. Write: segments, task results, manifest,
 //! and only then the catalog. Objects are written once and read by the exact version that was written.
 //!
-//! **Invariants:** nothing here overwrites, deletes, copies or lists objects.
+//! A [`folder`] is no part of it: a place of somebody's own, into which a restore writes files.
+//!
+//! **Invariants:** nothing here overwrites, deletes or lists objects of the vault.
 
+pub mod assembly;
 pub mod checksum;
 pub mod error;
+pub mod file_writer;
+pub mod folder;
 pub mod layout;
 pub mod manifest;
 pub mod plan;
@@ -20,6 +25,8 @@ pub const FORMAT: u32 = 2;
 
 pub use checksum::{Blake3, Sha256, Xxh3};
 pub use error::VaultError;
+pub use file_writer::FileWriter;
+pub use folder::{Folder, WrittenFile};
 pub use layout::PointLayout;
 pub use manifest::Manifest;
 pub use plan::DumpPlan;

@@ -60,6 +60,11 @@ impl Store {
         Self { client, bucket: bucket.into(), kms_key: kms_key.into() }
     }
 
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
     /// Writes a new object of a point and returns how documents name it.
     ///
     /// # Errors

@@ -64,6 +64,7 @@ impl Api<'_> {
             Route::ListRecoveryPoints => routes::list_recovery_points::answer(self, request).await,
             Route::ShowRecoveryPoint => routes::show_recovery_point::answer(self, request).await,
             Route::Restore => routes::restore::answer(self, request).await,
+            Route::RestoreFiles => routes::restore_files::answer(self, request).await,
             Route::ListJobs => routes::list_jobs::answer(self, request).await,
             Route::ShowJob => routes::show_job::answer(self, request).await,
             Route::CancelJob => routes::cancel_job::answer(self, request).await,

@@ -16,6 +16,7 @@ pub struct StateMachines {
     configure_protection: String,
     backup: String,
     restore: String,
+    restore_files: String,
 }
 
 impl StateMachines {
@@ -28,6 +29,7 @@ impl StateMachines {
             configure_protection: variable("CONFIGURE_PROTECTION_STATE_MACHINE_ARN")?,
             backup: variable("BACKUP_STATE_MACHINE_ARN")?,
             restore: variable("RESTORE_STATE_MACHINE_ARN")?,
+            restore_files: variable("RESTORE_FILES_STATE_MACHINE_ARN")?,
         })
     }
 
@@ -37,6 +39,7 @@ impl StateMachines {
             Operation::ConfigureProtection => &self.configure_protection,
             Operation::Backup => &self.backup,
             Operation::RestoreDatabase => &self.restore,
+            Operation::RestoreFiles => &self.restore_files,
         }
     }
 }
@@ -151,6 +154,7 @@ mod tests {
             configure_protection: arn("configure-protection"),
             backup: arn("backup"),
             restore: arn("restore"),
+            restore_files: arn("restore-files"),
         };
         let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let executions = Executions::new(&sdk, machines);

@@ -150,6 +150,7 @@ fn describe(route: Route) -> Description {
         Route::ListRecoveryPoints => routes::list_recovery_points::describe(),
         Route::ShowRecoveryPoint => routes::show_recovery_point::describe(),
         Route::Restore => routes::restore::describe(),
+        Route::RestoreFiles => routes::restore_files::describe(),
         Route::ListJobs => routes::list_jobs::describe(),
         Route::ShowJob => routes::show_job::describe(),
         Route::CancelJob => routes::cancel_job::describe(),

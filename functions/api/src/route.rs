@@ -18,6 +18,8 @@ pub enum Route {
     ShowRecoveryPoint,
     /// Starts a restore.
     Restore,
+    /// Starts a restore as files.
+    RestoreFiles,
     /// Lists jobs.
     ListJobs,
     /// Shows a job.
@@ -28,7 +30,7 @@ pub enum Route {
 
 impl Route {
     /// Every route.
-    pub const ALL: [Route; 10] = [
+    pub const ALL: [Route; 11] = [
         Self::ProtectInstance,
         Self::ListInstances,
         Self::ShowInstance,
@@ -36,6 +38,7 @@ impl Route {
         Self::ListRecoveryPoints,
         Self::ShowRecoveryPoint,
         Self::Restore,
+        Self::RestoreFiles,
         Self::ListJobs,
         Self::ShowJob,
         Self::CancelJob,
@@ -51,6 +54,7 @@ impl Route {
             Self::ListRecoveryPoints => ("GET", "/instances/{instance}/recovery-points"),
             Self::ShowRecoveryPoint => ("GET", "/instances/{instance}/recovery-points/{point}"),
             Self::Restore => ("POST", "/instances/{instance}/restores"),
+            Self::RestoreFiles => ("POST", "/instances/{instance}/file-restores"),
             Self::ListJobs => ("GET", "/jobs"),
             Self::ShowJob => ("GET", "/jobs/{job}"),
             Self::CancelJob => ("POST", "/jobs/{job}/cancel"),

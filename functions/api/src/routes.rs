@@ -7,13 +7,15 @@ pub(crate) mod list_jobs;
 pub(crate) mod list_recovery_points;
 pub(crate) mod protect_instance;
 pub(crate) mod restore;
+pub(crate) mod restore_files;
 pub(crate) mod show_instance;
 pub(crate) mod show_job;
 pub(crate) mod show_recovery_point;
 
-use permafrost_domain::JobId;
 use permafrost_domain::instance::Instance;
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress};
+use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::{Code, Fault, JobId};
 
 use crate::request::Request;
 
@@ -34,6 +36,16 @@ fn queued(request: &Request, operation: Operation, instance: &Instance) -> Job {
         readiness: None,
         point: None,
         restore: None,
+        files: None,
         execution: None,
     }
+}
+
+/// Makes sure that a point can be restored now.
+fn check_readable(point: &RecoveryPoint) -> Result<(), Fault> {
+    if point.state.is_readable() {
+        return Ok(());
+    }
+    let message = format!("the recovery point cannot be read: it is {:?}", point.state);
+    Err(Fault::new(Code::RecoveryPointNotAvailable, message).on(format!("recovery point {}", point.id)))
 }

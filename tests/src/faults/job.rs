@@ -99,6 +99,7 @@ impl FaultyStack {
     fn machine_of(&self, job: &Job) -> String {
         self.variant.machine_arn(match job.operation {
             Operation::RestoreDatabase => "restore",
+            Operation::RestoreFiles => "restore-files",
             _ => "backup",
         })
     }
@@ -124,6 +125,7 @@ fn queued(operation: Operation, instance: &Instance) -> Job {
         readiness: None,
         point: None,
         restore: None,
+        files: None,
         execution: None,
     }
 }

@@ -19,6 +19,13 @@ const WILDCARDS: &[(&str, &str, &str)] = &[
     ),
     ("NetworkInterfacePolicy", "DescribeNetwork", "AWS offers no resource-level permission"),
     ("NetworkInterfacePolicy", "AttachNetworkInterfaces", "Lambda names the interfaces"),
+    ("PlanFilesRole", "WriteFiles", "folders are known when a restore is asked for; buckets bear a prefix"),
+    (
+        "RestoreFilesRole",
+        "WriteFiles",
+        "folders are known when a restore is asked for; buckets bear a prefix",
+    ),
+    ("FinishFilesRole", "WriteFiles", "folders are known when a restore is asked for; buckets bear a prefix"),
 ];
 
 /// A statement that allows something.

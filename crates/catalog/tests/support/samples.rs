@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{Catalog, JobOutcome, Snapshot, SnapshotState};
 use permafrost_domain::check::{Check, Readiness};
+use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::instance::{Instance, ProtectionStatus};
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
@@ -53,6 +54,7 @@ pub(crate) fn job(operation: Operation, instance: &Instance, seconds: i64) -> Jo
         readiness: None,
         point: None,
         restore: None,
+        files: None,
         execution: None,
     }
 }
@@ -84,6 +86,15 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
             point: PointId::of_backup(earlier),
             target: instance.data_source.clone(),
             options: RestoreOptions { content: Content::SchemaOnly, ..RestoreOptions::default() },
+        }),
+        files: Some(FilesOrder {
+            point: PointId::of_backup(earlier),
+            target: FilesTarget {
+                bucket: "restores".parse().unwrap(),
+                prefix: "shop/2026-11".parse().unwrap(),
+            },
+            format: FileFormat::Custom,
+            compression: FileCompression::Gzip,
         }),
         execution: Some("arn:aws:states:eu-central-1:1:execution:x:y".to_owned()),
         ..job(Operation::RestoreDatabase, instance, 5)

@@ -50,6 +50,7 @@ pub(crate) fn job(job: &Job, now: Timestamp) -> String {
         ("Target", restore.map(|order| order.target.to_string())),
         ("Target login", restore.map(|order| login(&order.target.login))),
         ("Target TLS", restore.map(|order| tls(&order.target.tls).to_owned())),
+        ("Files", job.files.as_ref().map(|order| format!("{} in {}", order.format, order.target))),
         ("Execution", job.execution.clone()),
         ("Error", fault.map(|fault| format!("{} [{}]", fault.message, fault.code))),
         ("Object", fault.and_then(|fault| fault.object.clone())),

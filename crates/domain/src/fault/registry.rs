@@ -220,6 +220,10 @@ codes! {
         "Verify the recovery point; restore another one.";
     ObjectNotInBackup, Database, Never, "the recovery point does not hold an object that was asked for",
         "List what it holds with `permafrost recovery-point show INSTANCE POINT`.";
+    TargetNotEmpty, Conflict, Never, "the folder that files are to go to holds others",
+        "Choose another prefix, or empty the folder.";
+    SingleFileTooLarge, Request, Never, "one file of this backup would take longer to write than a function lives",
+        "Ask for a directory in the backup's own compression (`--format directory --compression stored`): it is put together inside S3.";
     // Permafrost itself.
     OrchestrationUnavailable, Internal, Later, "Step Functions did not answer",
         "Try again; see the state of Step Functions.";

@@ -26,8 +26,11 @@ pub(super) struct FrameWriter {
     pub(super) done: Progress,
 }
 
-enum Compressor {
+/// Compresses frames that stand by themselves, with buffers that are used again.
+pub(crate) enum Compressor {
+    /// Zstandard with content checksums.
     Zstd(zstd::bulk::Compressor<'static>),
+    /// gzip members.
     Gzip(flate2::Compression),
 }
 
@@ -37,17 +40,7 @@ impl FrameWriter {
         compression: Compression,
         level: i32,
     ) -> Result<Self, EngineError> {
-        let compressor = match compression {
-            Compression::Zstd => {
-                let mut zstd = zstd::bulk::Compressor::new(level).map_err(EngineError::Compression)?;
-                zstd.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))
-                    .map_err(EngineError::Compression)?;
-                Compressor::Zstd(zstd)
-            }
-            Compression::Gzip => {
-                Compressor::Gzip(flate2::Compression::new(u32::try_from(level.clamp(0, 9)).unwrap_or(1)))
-            }
-        };
+        let compressor = Compressor::new(compression, level)?;
         Ok(Self { writer, compressor, frame: Vec::new(), raw: Vec::new(), done: Progress::default() })
     }
 
@@ -73,8 +66,29 @@ impl FrameWriter {
 }
 
 impl Compressor {
+    /// A compressor of this level: 1 to 19 of zstd, 0 to 9 of gzip.
+    ///
+    /// # Errors
+    /// There is no such level.
+    pub(crate) fn new(compression: Compression, level: i32) -> Result<Self, EngineError> {
+        Ok(match compression {
+            Compression::Zstd => {
+                let mut zstd = zstd::bulk::Compressor::new(level).map_err(EngineError::Compression)?;
+                zstd.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))
+                    .map_err(EngineError::Compression)?;
+                Self::Zstd(zstd)
+            }
+            Compression::Gzip => {
+                Self::Gzip(flate2::Compression::new(u32::try_from(level.clamp(0, 9)).unwrap_or(1)))
+            }
+        })
+    }
+
     /// Makes `frame` the compressed form of `raw`.
-    fn compress(&mut self, raw: &[u8], frame: &mut Vec<u8>) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn compress(&mut self, raw: &[u8], frame: &mut Vec<u8>) -> Result<(), EngineError> {
         frame.clear();
         match self {
             Self::Zstd(zstd) => {

@@ -46,12 +46,7 @@ fn plan(
     point: &RecoveryPoint,
     asked: RestoreRequest,
 ) -> Result<Job, Fault> {
-    if !point.state.is_readable() {
-        let message = format!("the recovery point cannot be read: it is {:?}", point.state);
-        return Err(
-            Fault::new(Code::RecoveryPointNotAvailable, message).on(format!("recovery point {}", point.id))
-        );
-    }
+    super::check_readable(point)?;
     let mut job = super::queued(request, Operation::RestoreDatabase, instance);
     job.point = Some(point.id);
     job.restore = Some(RestoreOrder { point: point.id, target: asked.target, options: asked.options });

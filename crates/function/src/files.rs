@@ -1,0 +1,56 @@
+//! Opening a restore as files: its order, its point, the folder.
+
+use permafrost_domain::files::FilesOrder;
+use permafrost_domain::{Code, Fault, JobId};
+use permafrost_engine::restore::files::FileRestore;
+use permafrost_pgarchive::TableOfContents;
+use permafrost_vault::Folder;
+
+use crate::point::OpenPoint;
+use crate::tools::Tools;
+
+/// Everything that a step of a restore as files works with.
+#[derive(Debug)]
+pub struct OpenFiles {
+    job: JobId,
+    order: FilesOrder,
+    point: OpenPoint,
+    toc: TableOfContents,
+    folder: Folder,
+}
+
+impl OpenFiles {
+    /// Reads the job's order and its point.
+    ///
+    /// # Errors
+    /// The job is no restore as files, or its point cannot be read.
+    pub async fn open(tools: &Tools, job: JobId) -> Result<Self, Fault> {
+        let record = tools.catalog.job(job).await?;
+        let order = record.files.ok_or_else(|| {
+            Fault::new(Code::CatalogRecordInvalid, "the job holds no order for files").on(job.to_string())
+        })?;
+        let point = tools.catalog.point(record.instance, order.point).await?;
+        if !point.state.is_readable() {
+            let message = format!("the recovery point is {:?}", point.state);
+            return Err(Fault::new(Code::ObjectMissing, message).on(format!("recovery point {}", point.id)));
+        }
+        let point = OpenPoint::open(tools, &point).await?;
+        let toc = point.table_of_contents(tools).await?;
+        let folder = Folder::new(aws_sdk_s3::Client::new(&tools.sdk), &order.target);
+        Ok(Self { job, order, point, toc, folder })
+    }
+
+    /// The restore, for the engine.
+    pub fn restore<'a>(&'a self, tools: &'a Tools) -> FileRestore<'a> {
+        FileRestore {
+            job: self.job,
+            order: &self.order,
+            programs: &tools.programs,
+            store: &tools.store,
+            layout: self.point.layout,
+            manifest: &self.point.manifest,
+            toc: &self.toc,
+            folder: &self.folder,
+        }
+    }
+}

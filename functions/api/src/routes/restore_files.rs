@@ -1,0 +1,107 @@
+//! `POST /instances/{instance}/file-restores`
+
+use permafrost_domain::files::FilesOrder;
+use permafrost_domain::instance::Instance;
+use permafrost_domain::job::{Job, Operation};
+use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::wire::{FileRestoreRequest, JobStarted, PointSelector};
+use permafrost_domain::{Code, Fault};
+
+use crate::answer::Answer;
+use crate::api::Api;
+use crate::openapi::Description;
+use crate::request::Request;
+
+pub(crate) fn describe() -> Description {
+    Description::new("Restore as files", "Writes a point, the latest unless said otherwise, as an archive for pg_restore or a script for psql into an empty folder of a bucket. A README tells how to use it; when that is there, the files are complete.")
+        .body::<FileRestoreRequest>()
+        .answer::<JobStarted>(202, "The job was started.")
+        .faults(&[
+            Code::InstanceNotFound,
+            Code::RecoveryPointNotFound,
+            Code::RecoveryPointNotAvailable,
+            Code::OrchestrationUnavailable,
+        ])
+}
+
+pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
+    let asked: FileRestoreRequest = request.body()?;
+    let catalog = &api.tools.catalog;
+    let instance = catalog.resolve(&request.instance()?).await?;
+    let point = match asked.point {
+        PointSelector::Latest => catalog.latest_point(instance.id).await?,
+        PointSelector::Id(id) => catalog.point(instance.id, id).await?,
+    };
+    let job = plan(request, &instance, &point, asked)?;
+    catalog.open_job(&job).await?;
+    api.start(&job, request.now).await?;
+    Answer::accepted(&JobStarted { job: job.id })
+}
+
+/// The job that writes `point` as files.
+fn plan(
+    request: &Request,
+    instance: &Instance,
+    point: &RecoveryPoint,
+    asked: FileRestoreRequest,
+) -> Result<Job, Fault> {
+    super::check_readable(point)?;
+    let FileRestoreRequest { target, format, compression, .. } = asked;
+    let mut job = super::queued(request, Operation::RestoreFiles, instance);
+    job.point = Some(point.id);
+    job.files = Some(FilesOrder { point: point.id, target, format, compression });
+    Ok(job)
+}
+
+#[cfg(test)]
+mod tests {
+    use permafrost_domain::files::{FileCompression, FileFormat};
+    use permafrost_domain::recovery_point::PointState;
+    use serde_json::{Value, from_value, json};
+
+    use super::*;
+    use crate::request::tests::request;
+
+    fn planned(state: PointState, body: &Value) -> Result<Job, Fault> {
+        let id = "bi-01kb0000000000000000000001";
+        let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
+        let instance = from_value(json!({
+            "id": id, "name": "shop", "status": "Protected", "created_at": "2026-11-01T08:00:00Z",
+            "data_source": source,
+        }));
+        let mut point: RecoveryPoint = from_value(json!({
+            "id": "rp-01kb0000000000000000000003", "instance": id, "job": "job-01kb0000000000000000000003",
+            "state": "Available", "consistent_at": "2026-11-22T08:00:00Z", "committed_at": "2026-11-22T08:01:12Z",
+            "kind": "on_demand", "retention": {"rule": "default", "backup_store_until": "2027-02-22T08:00:00Z"},
+            "database": "shop", "server_version": "15.18", "tables": 0, "rows": 0, "raw_bytes": 0,
+            "stored_bytes": 0, "segments": 0, "manifest": {"key": "k", "version": "v", "sha256": "00"},
+        }))
+        .unwrap();
+        point.state = state;
+        let request = request("POST", "/instances/{instance}/file-restores", |event| {
+            event["body"] = json!(body.to_string());
+        })
+        .unwrap();
+        plan(&request, &instance.unwrap(), &point, request.body()?)
+    }
+
+    #[test]
+    fn the_job_names_the_point_and_the_folder() {
+        let body = json!({"target": {"bucket": "restores", "prefix": "shop/today"}});
+        let job = planned(PointState::Available, &body).unwrap();
+        let order = job.files.unwrap();
+        assert_eq!(Some(order.point), job.point);
+        assert_eq!(order.target.to_string(), "s3://restores/shop/today");
+        assert_eq!((order.format, order.compression), (FileFormat::Directory, FileCompression::Stored));
+        let fault = planned(PointState::Archived, &body).unwrap_err();
+        assert_eq!(fault.code, Code::RecoveryPointNotAvailable);
+    }
+
+    #[test]
+    fn a_folder_that_leads_elsewhere_is_refused() {
+        for prefix in ["", "/", "../x", "a//b"] {
+            let body = json!({"target": {"bucket": "restores", "prefix": prefix}});
+            assert_eq!(planned(PointState::Available, &body).unwrap_err().code, Code::InvalidRequest);
+        }
+    }
+}
