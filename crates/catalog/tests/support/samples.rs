@@ -85,7 +85,7 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
             point: PointId::of_backup(earlier),
             target: instance.data_source.clone(),
         }),
-        files: Some(FilesOrder {
+        files: Some(Box::new(FilesOrder {
             point: PointId::of_backup(earlier),
             target: FilesTarget {
                 bucket: "restores".parse().unwrap(),
@@ -93,7 +93,7 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
             },
             format: FileFormat::Custom,
             compression: FileCompression::Gzip,
-        }),
+        })),
         execution: Some("arn:aws:states:eu-central-1:1:execution:x:y".to_owned()),
         ..job(Operation::RestoreDatabase, instance, 5)
     }
