@@ -211,7 +211,7 @@ pub struct Job {
     pub restore: Option<RestoreOrder>,
     /// What a restore as files was asked to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub files: Option<FilesOrder>,
+    pub files: Option<Box<FilesOrder>>,
     /// The ARN of the execution behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,

@@ -26,7 +26,7 @@ impl OpenFiles {
     /// The job is no restore as files, or its point cannot be read.
     pub async fn open(tools: &Tools, job: JobId) -> Result<Self, Fault> {
         let record = tools.catalog.job(job).await?;
-        let order = record.files.ok_or_else(|| {
+        let order = *record.files.ok_or_else(|| {
             Fault::new(Code::CatalogRecordInvalid, "the job holds no order for files").on(job.to_string())
         })?;
         let point = tools.catalog.point(record.instance, order.point).await?;

@@ -87,7 +87,7 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
             target: instance.data_source.clone(),
             options: RestoreOptions { content: Content::SchemaOnly, ..RestoreOptions::default() },
         }),
-        files: Some(FilesOrder {
+        files: Some(Box::new(FilesOrder {
             point: PointId::of_backup(earlier),
             target: FilesTarget {
                 bucket: "restores".parse().unwrap(),
@@ -95,7 +95,7 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
             },
             format: FileFormat::Custom,
             compression: FileCompression::Gzip,
-        }),
+        })),
         execution: Some("arn:aws:states:eu-central-1:1:execution:x:y".to_owned()),
         ..job(Operation::RestoreDatabase, instance, 5)
     }

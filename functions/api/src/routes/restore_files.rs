@@ -49,7 +49,7 @@ fn plan(
     let FileRestoreRequest { target, format, compression, .. } = asked;
     let mut job = super::queued(request, Operation::RestoreFiles, instance);
     job.point = Some(point.id);
-    job.files = Some(FilesOrder { point: point.id, target, format, compression });
+    job.files = Some(Box::new(FilesOrder { point: point.id, target, format, compression }));
     Ok(job)
 }
 
