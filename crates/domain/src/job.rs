@@ -208,7 +208,7 @@ pub struct Job {
     pub point: Option<PointId>,
     /// What a restore was asked to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restore: Option<RestoreOrder>,
+    pub restore: Option<Box<RestoreOrder>>,
     /// What a restore as files was asked to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Box<FilesOrder>>,

@@ -34,7 +34,7 @@ impl OpenRestore {
         let point = OpenPoint::open(tools, &point).await?;
         let plan = restore_plan(&point.table_of_contents(tools).await?, &order.options)?;
         let login = tools.login(&order.target, job).await?;
-        Ok(Self { job, order, login, point, plan })
+        Ok(Self { job, order: *order, login, point, plan })
     }
 
     /// The restore, for the engine.

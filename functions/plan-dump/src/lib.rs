@@ -57,7 +57,6 @@ fn options() -> Result<DumpOptions, Fault> {
         workers: config::number("DUMP_WORKERS")?,
         compression,
         level,
-        ..DumpOptions::default()
     })
 }
 

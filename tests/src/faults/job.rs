@@ -29,7 +29,8 @@ impl FaultyStack {
     pub fn restore_of(&self, instance: &Instance, point: PointId, target: DataSource) -> Job {
         let mut job = queued(Operation::RestoreDatabase, instance);
         job.point = Some(point);
-        job.restore = Some(RestoreOrder { point, target, options: RestoreOptions::default() });
+        let order = RestoreOrder { point, target, options: RestoreOptions::default() };
+        job.restore = Some(Box::new(order));
         job
     }
 

@@ -78,7 +78,7 @@ impl Pieces {
                 Rows::All if size.by_pages => {
                     page_ranges(size.pages, size.bytes, target_bytes).into_iter().map(Rows::Pages).collect()
                 }
-                Rows::All if size.bytes > options.whole_table_bytes => {
+                Rows::All if size.bytes > options.whole_table_bytes() => {
                     ranges_of_key(connection, oid, &part, size.bytes, target_bytes).await?
                 }
                 _ => Vec::new(),

@@ -19,6 +19,9 @@ use crate::{session, snapshot};
 const SMALLEST_TASK_BYTES: u64 = 64 * 1024 * 1024;
 /// Tasks for each of the workers at one time: with several, none is left waiting long for another's last task.
 const TASKS_OF_A_WORKER: u64 = 4;
+/// How many tasks' worth of a table one task copies where the table cannot be cut by its pages: what a function copies
+/// in its life, by far.
+const WHOLE_TABLE_TASKS: u64 = 16;
 /// About the most tasks: a Map's items travel in a payload. Tasks of a larger database are larger.
 const MOST_TASKS: u64 = 1_500;
 
@@ -28,9 +31,6 @@ pub struct DumpOptions {
     /// About how much data a task copies at most: a few minutes' worth, so that a function never runs out of time
     /// and a task that has to be repeated costs little.
     pub task_bytes: u64,
-    /// A table that cannot be read by its pages (before PostgreSQL 14) is copied whole up to this size, and by
-    /// ranges of its primary key beyond: every such range costs a scan of the key's index.
-    pub whole_table_bytes: u64,
     /// How many tasks run at one time.
     pub workers: u32,
     /// How frames are compressed.
@@ -43,7 +43,6 @@ impl Default for DumpOptions {
     fn default() -> Self {
         Self {
             task_bytes: 1024 * 1024 * 1024,
-            whole_table_bytes: 16 * 1024 * 1024 * 1024,
             workers: 2,
             // On few cores, more costs more time than it saves space (docs/benchmarks.md).
             compression: Compression::Zstd,
@@ -53,6 +52,12 @@ impl Default for DumpOptions {
 }
 
 impl DumpOptions {
+    /// Up to which size a table that cannot be read by its pages (before PostgreSQL 14) is copied whole. Beyond, it is
+    /// copied by ranges of its primary key, each of which costs a scan of the key's index.
+    pub(super) fn whole_table_bytes(&self) -> u64 {
+        self.task_bytes.saturating_mul(WHOLE_TABLE_TASKS)
+    }
+
     /// About how many bytes each task of a database of `total_bytes` copies.
     fn target_bytes(&self, total_bytes: u64) -> u64 {
         let shared = total_bytes / (u64::from(self.workers.max(1)) * TASKS_OF_A_WORKER);
@@ -115,7 +120,10 @@ pub async fn plan_dump(
     snapshot::join(&mut connection, snapshot.id, std::iter::empty()).await?;
     let programs = programs.for_major(connection.server_version().major())?;
 
-    let taken = take_toc(&programs, login, &snapshot::export(&mut connection).await?).await?;
+    let exported = snapshot::export(&mut connection).await?;
+    // The tasks wait for both, so they run at once.
+    let (taken, globals) =
+        tokio::try_join!(take_toc(&programs, login, &exported), take_globals(&programs, login))?;
     let (toc_ref, toc) =
         match store.put_or_get(layout, PointLayout::TOC, directory_form(&taken)?.into()).await? {
             Written::New(object) => (object, taken),
@@ -123,7 +131,6 @@ pub async fn plan_dump(
                 (object, TableOfContents::read(&mut body.as_ref()).map_err(EngineError::Toc)?)
             }
         };
-    let globals = take_globals(&programs, login).await?;
     let globals = match store.put_or_get(layout, PointLayout::GLOBALS, globals.into()).await? {
         Written::New(object) | Written::Existing(object, _) => object,
     };

@@ -49,7 +49,8 @@ fn plan(
     super::check_readable(point)?;
     let mut job = super::queued(request, Operation::RestoreDatabase, instance);
     job.point = Some(point.id);
-    job.restore = Some(RestoreOrder { point: point.id, target: asked.target, options: asked.options });
+    let order = RestoreOrder { point: point.id, target: asked.target, options: asked.options };
+    job.restore = Some(Box::new(order));
     Ok(job)
 }
 
