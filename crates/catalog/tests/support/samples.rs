@@ -82,11 +82,11 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
             ],
         }),
         point: Some(PointId::of_backup(earlier)),
-        restore: Some(RestoreOrder {
+        restore: Some(Box::new(RestoreOrder {
             point: PointId::of_backup(earlier),
             target: instance.data_source.clone(),
             options: RestoreOptions { content: Content::SchemaOnly, ..RestoreOptions::default() },
-        }),
+        })),
         files: Some(Box::new(FilesOrder {
             point: PointId::of_backup(earlier),
             target: FilesTarget {
