@@ -38,16 +38,15 @@ async fn no_password_is_ever_written_or_shown() {
 
     let jobs = [&protected, &backup, &restore];
     let point = backup.point.expect("a completed backup names its point").to_string();
-    let temporary = restore.id.to_string().replace("job-", "permafrost_restore_");
     // Each with something that must be found in it: a search that finds nothing would prove nothing.
     let searched: Vec<(Haystack, Vec<&str>)> = vec![
-        (arguments, vec!["pg_dump", "pg_dumpall", "pg_restore", &database.name, &temporary]),
+        (arguments, vec!["pg_dump", &database.name]),
         (haystacks::catalog().await, vec![&database.name, &point]),
         (haystacks::stores(since).await, vec![&database.name, &marker, "CREATE ROLE"]),
         (haystacks::logs(since).await, vec!["\"message\"", "holding"]),
         (
             haystacks::executions(&jobs).await,
-            vec!["waitForTaskToken", "FinishRestore", "RunDumpTasks", "RunRestoreTasks", "\"task\""],
+            vec!["RelaySnapshot", "FinishRestore", "RunDumpTasks", "RunRestoreTasks", "\"task\""],
         ),
         (haystacks::function_environments().await, vec!["TABLE_NAME"]),
         (
