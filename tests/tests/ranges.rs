@@ -46,7 +46,7 @@ async fn a_table_copied_by_its_key_comes_back_whole() {
 async fn comes_back_whole(major: u32, rows: &str) {
     let server = Server::of(major).await;
     let database = Database::create_on(server.clone(), &format!("ranges-{rows}")).await;
-    database.run(LARGE).await;
+    database.run_as_owner(LARGE).await;
     let cli = Cli::operator();
     cli.protect(&database.protection()).await;
     let original = Contents::on(&server, &database.name).await;

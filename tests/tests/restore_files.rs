@@ -16,7 +16,7 @@ const CONTENTS: &str = "
     CREATE TABLE child (id serial PRIMARY KEY, parent integer REFERENCES parent, note text);
     INSERT INTO child (parent, note) VALUES (1, E'a\\tb\\\\c\\nd'), (2, NULL), (NULL, '');
     CREATE TABLE empty (a integer);
-    SELECT lo_from_bytea(0, 'a large object');";
+    SELECT lo_from_bytea(424243, 'a large object'); GRANT SELECT ON LARGE OBJECT 424243 TO PUBLIC;";
 
 /// Restored files are read by stock `pg_restore` and `psql`; they are complete when their README is there, and a folder
 /// that holds anything of others is refused.

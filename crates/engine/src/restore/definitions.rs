@@ -26,6 +26,8 @@ pub(super) struct Definitions<'a> {
     encoding: String,
     /// Whether tables may have the oid column of old, which an archive tells apart from the definition.
     knows_oids: bool,
+    /// Whether it takes FUNCTION where version 10 knows PROCEDURE alone.
+    knows_functions: bool,
 }
 
 /// The statements of one entry.
@@ -68,7 +70,8 @@ impl<'a> Definitions<'a> {
         let encoding = encoding.and_then(|entry| entry.defn.as_ref());
         let encoding = encoding.map(|defn| defn.to_string_lossy().into_owned()).unwrap_or_default();
         let encoding = encoding.split('\'').nth(1).unwrap_or("UTF8").to_owned();
-        let definitions = Self { index: &restore.index, encoding, knows_oids: version < 120_000 };
+        let (knows_oids, knows_functions) = (version < 120_000, version >= 110_000);
+        let definitions = Self { index: &restore.index, encoding, knows_oids, knows_functions };
         for entry in restore
             .toc()
             .entries
@@ -104,7 +107,8 @@ impl<'a> Definitions<'a> {
             parts.push(format!("SET LOCAL default_with_oids = {};", entry.with_oids));
         }
         for part in &statements.parts {
-            parts.push(self.decode(connection, part).await?);
+            let part = self.decode(connection, part).await?;
+            parts.push(if self.knows_functions { part } else { with_procedures(entry, part) });
         }
         Ok(Some(Definition { entry, parts, transaction: statements.transaction }))
     }
@@ -261,4 +265,15 @@ pub(super) fn entry_error(entry: &Entry, error: QueryError) -> EngineError {
 /// The statement that says that `step` is done, with a number of rows.
 pub(super) fn marker(restore: &Restore<'_>, step: &str) -> String {
     format!("INSERT INTO {} VALUES ({}, 0)", super::marker_table(restore.job), sql::literal(step))
+}
+
+/// A definition in the words of version 10: newer pg_dumps, which dump such servers too, say FUNCTION.
+fn with_procedures(entry: &Entry, statement: String) -> String {
+    if entry.desc == "OPERATOR" {
+        statement.replacen("\n    FUNCTION = ", "\n    PROCEDURE = ", 1)
+    } else if entry.desc == "EVENT TRIGGER" {
+        statement.replacen("\n   EXECUTE FUNCTION ", "\n   EXECUTE PROCEDURE ", 1)
+    } else {
+        statement
+    }
 }

@@ -3,8 +3,9 @@
 //! A pure function of the table of contents and the options, so that every step of a restore finds the same without
 //! being told: entries that are not restored are gone, owners, grants and tablespaces are those of the new database,
 //! and every entry bears the section in which it is restored. Two kinds change theirs: large objects are made before
-//! their bytes are loaded, though newer archives count them as data; grants come after the data, as pg_restore does
-//! it, since a role that has taken a privilege from itself could not load its own table.
+//! their bytes are loaded, though newer archives count them as data. Grants come after the data, as pg_restore does
+//! it, since a role that has taken a privilege from itself could not load its own table; but those of schemas come at
+//! once, since nobody can be made the owner of a table where they may not create one.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -154,7 +155,11 @@ fn set_sections(toc: &mut TableOfContents) {
         let of_large_object = entry.desc.is_blob_metadata()
             || entry.desc.is_blob()
             || entry.tag.as_bytes().starts_with(b"LARGE OBJECT");
-        entry.section = if is_grant {
+        // Who owns a table must be allowed to create it where it is, or cannot be given it.
+        let of_schema = entry.tag.as_bytes().starts_with(b"SCHEMA ");
+        entry.section = if is_grant && of_schema {
+            Section::PreData
+        } else if is_grant {
             Section::PostData
         } else if of_large_object {
             Section::PreData

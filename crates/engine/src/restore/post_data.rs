@@ -264,17 +264,38 @@ impl<'a> Run<'a> {
             }
             Step::Analyze(tables) => {
                 let present: Vec<&Entry> = tables.iter().copied().filter(|entry| is_there(entry)).collect();
-                let mut statements = Vec::new();
+                let mut names = Vec::new();
                 for entry in present {
                     let name = entry.relation().to_sql();
-                    let name = self.definitions.decode(&mut self.connection, &name).await?;
-                    statements.push(format!("ANALYZE {name};"));
+                    names.push(self.definitions.decode(&mut self.connection, &name).await?);
                 }
+                let names = without_foreign(&mut self.connection, &names).await?;
+                let statements: Vec<String> = names.iter().map(|name| format!("ANALYZE {name};")).collect();
                 Ok(statements.concat())
             }
             Step::Entry(_) => Ok(String::new()),
         }
     }
+}
+
+/// Those of some tables that have no foreign table below them. Analysing one that has asks the foreign server, which
+/// a restored database may have no way to.
+async fn without_foreign(connection: &mut Connection, names: &[String]) -> Result<Vec<String>, EngineError> {
+    let quoted = |name: &String| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
+    let names: Vec<String> = names.iter().map(quoted).collect();
+    let rows = connection
+        .query(
+            "WITH RECURSIVE above (oid) AS (\
+               SELECT i.inhparent FROM pg_catalog.pg_inherits i \
+                 JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid AND c.relkind = 'f' \
+               UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN above a ON a.oid = i.inhrelid) \
+             SELECT name FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY u (name, n) \
+              WHERE NOT EXISTS (SELECT FROM above WHERE oid = pg_catalog.to_regclass(name)) ORDER BY n",
+            &[Some(&format!("{{{}}}", names.join(",")))],
+        )
+        .await
+        .map_err(EngineError::query("look for foreign tables"))?;
+    Ok(rows.iter().map(|row| row.get(0).unwrap_or_default().to_owned()).collect())
 }
 
 /// The table whose rows the marker of this name counts.
