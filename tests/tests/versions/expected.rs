@@ -38,6 +38,11 @@ pub(crate) fn of_stock(from: u32, to: u32) -> Vec<Expected> {
 /// What differs after Permafrost restored it, with the pg_dump of the source's own version or of the next on board.
 pub(crate) fn of_permafrost(from: u32, to: u32) -> Vec<Expected> {
     let mut found = of_either(from, to);
+    if to < from {
+        // The test takes the value out beforehand that keeps stock tools from loading this table.
+        found.retain(|expected| expected.object != "\"app\".\"moments\"");
+        return found;
+    }
     let mut differing =
         |objects: &[&'static str], reason| found.extend(all(Subject::Definition, objects, reason));
     if from < 17 && to >= 17 {
