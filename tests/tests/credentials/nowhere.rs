@@ -46,7 +46,7 @@ async fn no_password_is_ever_written_or_shown() {
         (haystacks::logs(since).await, vec!["\"message\"", "holding"]),
         (
             haystacks::executions(&jobs).await,
-            vec!["ReleaseSnapshot", "FinishRestore", "RunDumpTasks", "RunRestoreTasks", "\"task\""],
+            vec!["FinishRestore", "RunDumpTasks", "RunRestoreTasks", "\"task\""],
         ),
         (haystacks::function_environments().await, vec!["TABLE_NAME"]),
         (

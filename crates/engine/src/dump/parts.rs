@@ -206,6 +206,7 @@ async fn ranges_of_key(
         .map_err(failed())?;
     let Some(key) = key.first() else { return Ok(Vec::new()) };
     let (column, of_type) = (key.get(0).unwrap_or_default(), key.get(1).unwrap_or_default());
+    // In the order of the type, hence `u.b`: the result's own column is text, whose order would make ranges overlap.
     let rows = connection
         .query(
             &format!(
@@ -214,7 +215,7 @@ async fn ranges_of_key(
                    FROM pg_catalog.pg_stats s JOIN pg_catalog.pg_class c ON c.relname = s.tablename \
                    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = s.schemaname \
                   WHERE c.oid = $1::pg_catalog.oid AND pg_catalog.quote_ident(s.attname) = $2 \
-                    AND NOT s.inherited) u ORDER BY b"
+                    AND NOT s.inherited) u ORDER BY u.b"
             ),
             &[Some(&oid.to_string()), Some(column)],
         )
