@@ -168,13 +168,15 @@ async fn drop_markers(restore: &Restore<'_>, connection: &mut Connection) -> Res
     let (schema, table) = (sql::ident(&marker_schema(restore.job)), marker_table(restore.job));
     let skipped = super::skipped::table(restore);
     let mut drop = format!("DROP TABLE {table}, {skipped}; DROP SCHEMA {schema}");
-    // Before 17 nothing switches those off that are always to fire, but to disable them one by one, of which no other
-    // session sees anything. They do not fire for that.
+    // Before 17 nothing switches those off that fire in a replica, too, but to disable them one by one, of which no
+    // other session sees anything. They do not fire for that.
     if connection.server_version().num() < 170_000 {
-        let always = "SELECT evtname FROM pg_catalog.pg_event_trigger WHERE evtenabled = 'A'";
-        for row in connection.query(always, &[]).await.map_err(failed())? {
+        let firing = "SELECT evtname, CASE evtenabled WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END \
+                      FROM pg_catalog.pg_event_trigger WHERE evtenabled IN ('A', 'R')";
+        for row in connection.query(firing, &[]).await.map_err(failed())? {
             let trigger = format!("ALTER EVENT TRIGGER {}", sql::ident(row.get(0).unwrap_or_default()));
-            drop = format!("{trigger} DISABLE; {drop}; {trigger} ENABLE ALWAYS");
+            let enabled = row.get(1).unwrap_or_default();
+            drop = format!("{trigger} DISABLE; {drop}; {trigger} ENABLE {enabled}");
         }
     }
     // One message is one transaction.
