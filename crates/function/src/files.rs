@@ -25,16 +25,11 @@ impl OpenFiles {
     /// # Errors
     /// The job is no restore as files, or its point cannot be read.
     pub async fn open(tools: &Tools, job: JobId) -> Result<Self, Fault> {
-        let record = tools.catalog.job(job).await?;
+        let record = tools.catalog.job_record(job).await?;
         let order = *record.files.ok_or_else(|| {
             Fault::new(Code::CatalogRecordInvalid, "the job holds no order for files").on(job.to_string())
         })?;
-        let point = tools.catalog.point(record.instance, order.point).await?;
-        if !point.state.is_readable() {
-            let message = format!("the recovery point is {:?}", point.state);
-            return Err(Fault::new(Code::ObjectMissing, message).on(format!("recovery point {}", point.id)));
-        }
-        let point = OpenPoint::open(tools, &point).await?;
+        let point = OpenPoint::to_restore(tools, record.instance, order.point).await?;
         let toc = point.table_of_contents(tools).await?;
         let folder = Folder::new(aws_sdk_s3::Client::new(&tools.sdk), &order.target);
         Ok(Self { job, order, point, toc, folder })

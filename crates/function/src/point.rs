@@ -1,7 +1,7 @@
 //! Reading a recovery point: its manifest and table of contents, by what the catalog says of it.
 
 use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_domain::{Code, Fault};
+use permafrost_domain::{Code, Fault, InstanceId, PointId};
 use permafrost_engine::EngineError;
 use permafrost_pgarchive::TableOfContents;
 use permafrost_vault::store::parse_document;
@@ -19,6 +19,19 @@ pub struct OpenPoint {
 }
 
 impl OpenPoint {
+    /// Finds a point that is to be restored, and opens it.
+    ///
+    /// # Errors
+    /// There is no such point, it cannot be read in its state, or those of [`OpenPoint::open`].
+    pub async fn to_restore(tools: &Tools, instance: InstanceId, id: PointId) -> Result<Self, Fault> {
+        let point = tools.catalog.point(instance, id).await?;
+        if !point.state.is_readable() {
+            let message = format!("the recovery point is {:?}", point.state);
+            return Err(Fault::new(Code::ObjectMissing, message).on(format!("recovery point {}", point.id)));
+        }
+        Self::open(tools, &point).await
+    }
+
     /// Reads and checks the manifest of `point`.
     ///
     /// # Errors

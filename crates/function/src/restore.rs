@@ -26,12 +26,7 @@ impl OpenRestore {
     pub async fn open(tools: &Tools, job: JobId) -> Result<Self, Fault> {
         let record = tools.catalog.job_record(job).await?;
         let order = record.restore.ok_or_else(|| no_order(job))?;
-        let point = tools.catalog.point(record.instance, order.point).await?;
-        if !point.state.is_readable() {
-            let message = format!("the recovery point is {:?}", point.state);
-            return Err(Fault::new(Code::ObjectMissing, message).on(format!("recovery point {}", point.id)));
-        }
-        let point = OpenPoint::open(tools, &point).await?;
+        let point = OpenPoint::to_restore(tools, record.instance, order.point).await?;
         let plan = restore_plan(&point.table_of_contents(tools).await?, &order.options)?;
         let login = tools.login(&order.target, job).await?;
         Ok(Self { job, order: *order, login, point, plan })

@@ -15,8 +15,11 @@ pub(crate) mod show_recovery_point;
 use permafrost_domain::instance::Instance;
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress};
 use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::wire::{JobStarted, PointSelector};
 use permafrost_domain::{Code, Fault, JobId};
 
+use crate::answer::Answer;
+use crate::api::Api;
 use crate::request::Request;
 
 /// A job that `request` asks for, waiting for its execution.
@@ -39,6 +42,26 @@ fn queued(request: &Request, operation: Operation, instance: &Instance) -> Job {
         files: None,
         execution: None,
     }
+}
+
+/// The point of an instance that was asked for.
+async fn find_point(
+    api: &Api<'_>,
+    instance: &Instance,
+    selector: PointSelector,
+) -> Result<RecoveryPoint, Fault> {
+    let catalog = &api.tools.catalog;
+    Ok(match selector {
+        PointSelector::Latest => catalog.latest_point(instance.id).await?,
+        PointSelector::Id(id) => catalog.point(instance.id, id).await?,
+    })
+}
+
+/// Records a job, starts it, and says so.
+async fn begin(api: &Api<'_>, request: &Request, job: &Job) -> Result<Answer, Fault> {
+    api.tools.catalog.open_job(job).await?;
+    api.start(job, request.now).await?;
+    Answer::accepted(&JobStarted { job: job.id })
 }
 
 /// Makes sure that a point can be restored now.

@@ -44,7 +44,7 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
     snapshot_was_held(tools, input.job).await?;
     let (object, body) = tools.store.get_current(&layout, PointLayout::PLAN).await?;
     let plan: DumpPlan = parse_document(&layout.key(&object.key), &body)?;
-    let job = tools.catalog.job(input.job).await?;
+    let job = tools.catalog.job_record(input.job).await?;
     let belonging = Belonging {
         vault: tools.config.vault_name.clone(),
         instance: input.instance,

@@ -250,7 +250,7 @@ impl Runner<'_> {
         }
         self.tools.check_not_cancelled(self.input.job).await?;
         // The other lane has failed for good; its fault is the job's.
-        self.tools.catalog.job(self.input.job).await?.fault.map_or(Ok(()), Err)
+        self.tools.catalog.job_record(self.input.job).await?.fault.map_or(Ok(()), Err)
     }
 
     /// Why the chain has ended; records that it has.

@@ -81,7 +81,7 @@ async fn wait_for_snapshot(tools: &Tools, job: JobId) -> Result<(), Fault> {
         match tools.catalog.use_snapshot(job, clock::now()).await {
             Ok(_) => return Ok(()),
             Err(CatalogError::SnapshotNotFound(_)) if Instant::now() < until => {
-                let status = tools.catalog.job(job).await?;
+                let status = tools.catalog.job_record(job).await?;
                 if let Some(fault) = status.fault {
                     // The holder has failed for good; its fault is the job's.
                     return Err(fault);

@@ -3,7 +3,7 @@
 use permafrost_domain::instance::Instance;
 use permafrost_domain::job::{Job, Operation, RestoreOrder};
 use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_domain::wire::{JobStarted, PointSelector, RestoreRequest};
+use permafrost_domain::wire::{JobStarted, RestoreRequest};
 use permafrost_domain::{Code, Fault};
 
 use crate::answer::Answer;
@@ -27,16 +27,10 @@ pub(crate) fn describe() -> Description {
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
     let asked: RestoreRequest = request.body()?;
     asked.options.check()?;
-    let catalog = &api.tools.catalog;
-    let instance = catalog.resolve(&request.instance()?).await?;
-    let point = match asked.point {
-        PointSelector::Latest => catalog.latest_point(instance.id).await?,
-        PointSelector::Id(id) => catalog.point(instance.id, id).await?,
-    };
+    let instance = api.tools.catalog.resolve(&request.instance()?).await?;
+    let point = super::find_point(api, &instance, asked.point).await?;
     let job = plan(request, &instance, &point, asked)?;
-    catalog.open_job(&job).await?;
-    api.start(&job, request.now).await?;
-    Answer::accepted(&JobStarted { job: job.id })
+    super::begin(api, request, &job).await
 }
 
 /// The job that restores `point`.

@@ -4,7 +4,7 @@ use permafrost_domain::files::FilesOrder;
 use permafrost_domain::instance::Instance;
 use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_domain::wire::{FileRestoreRequest, JobStarted, PointSelector};
+use permafrost_domain::wire::{FileRestoreRequest, JobStarted};
 use permafrost_domain::{Code, Fault};
 
 use crate::answer::Answer;
@@ -26,16 +26,10 @@ pub(crate) fn describe() -> Description {
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
     let asked: FileRestoreRequest = request.body()?;
-    let catalog = &api.tools.catalog;
-    let instance = catalog.resolve(&request.instance()?).await?;
-    let point = match asked.point {
-        PointSelector::Latest => catalog.latest_point(instance.id).await?,
-        PointSelector::Id(id) => catalog.point(instance.id, id).await?,
-    };
+    let instance = api.tools.catalog.resolve(&request.instance()?).await?;
+    let point = super::find_point(api, &instance, asked.point).await?;
     let job = plan(request, &instance, &point, asked)?;
-    catalog.open_job(&job).await?;
-    api.start(&job, request.now).await?;
-    Answer::accepted(&JobStarted { job: job.id })
+    super::begin(api, request, &job).await
 }
 
 /// The job that writes `point` as files.

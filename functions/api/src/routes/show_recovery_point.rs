@@ -1,6 +1,6 @@
 //! `GET /instances/{instance}/recovery-points/{point}`
 
-use permafrost_domain::wire::{PointSelector, RecoveryPointDetail, TableSummary};
+use permafrost_domain::wire::{RecoveryPointDetail, TableSummary};
 use permafrost_domain::{Code, Fault};
 use permafrost_function::point::OpenPoint;
 
@@ -31,12 +31,8 @@ pub(crate) fn describe() -> Description {
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
     let selector = request.point()?;
-    let catalog = &api.tools.catalog;
-    let instance = catalog.resolve(&request.instance()?).await?;
-    let point = match selector {
-        PointSelector::Latest => catalog.latest_point(instance.id).await?,
-        PointSelector::Id(id) => catalog.point(instance.id, id).await?,
-    };
+    let instance = api.tools.catalog.resolve(&request.instance()?).await?;
+    let point = super::find_point(api, &instance, selector).await?;
     let manifest = OpenPoint::open(api.tools, &point).await?.manifest;
     let tables = manifest.tables.into_iter().map(|table| TableSummary {
         schema: table.schema,
