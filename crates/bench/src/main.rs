@@ -22,13 +22,15 @@ mod usage;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 use crate::args::{Args, Command};
 use crate::error::BenchError;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match carry_out(Args::parse().command).await {
+fn main() -> ExitCode {
+    let command = Args::parse().command;
+    let outcome = runtime(&command).and_then(|runtime| runtime.block_on(carry_out(command)));
+    match outcome {
         Ok(run::Verdict::Holds) => ExitCode::SUCCESS,
         Ok(run::Verdict::Misses) => ExitCode::FAILURE,
         Err(error) => {
@@ -36,6 +38,15 @@ async fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What Permafrost does runs in one thread, as in its functions; what serves or watches others in several.
+fn runtime(command: &Command) -> Result<Runtime, BenchError> {
+    let mut runtime = match command {
+        Command::Run(_) | Command::S3Server { .. } => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    runtime.enable_all().build().map_err(BenchError::io("start the runtime"))
 }
 
 async fn carry_out(command: Command) -> Result<run::Verdict, BenchError> {

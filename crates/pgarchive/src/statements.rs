@@ -75,6 +75,16 @@ impl Statements {
     }
 }
 
+impl Entry {
+    /// The statement that sets the access method of a partitioned table, which [`TocIndex::statements`] sends last:
+    /// the table has no storage, so the default does not reach it. Servers know it since version 17.
+    pub fn access_method_statement(&self) -> Option<Text> {
+        let method = quote_ident(table_am(self).filter(|_| is_partitioned(self))?);
+        let table = self.relation().to_sql();
+        Some(joined(&[b"ALTER TABLE ", table.as_bytes(), b" SET ACCESS METHOD ", method.as_bytes(), b";"]))
+    }
+}
+
 impl TocIndex<'_> {
     /// What to send to restore the entry: any kind but the data of tables and large objects.
     ///
@@ -90,7 +100,7 @@ impl TocIndex<'_> {
         let mut parts = self.settings(entry);
         parts.extend(self.definition(entry)?);
         parts.extend(ownership(entry)?);
-        parts.extend(access_method_of_partitioned(entry));
+        parts.extend(entry.access_method_statement());
         Ok(Statements { parts, transaction: transaction_use(entry) })
     }
 
@@ -218,13 +228,6 @@ fn owned_object(entry: &Entry) -> Result<Option<Text>, StatementsError> {
     } else {
         Err(error(entry, |dump_id, desc, tag| StatementsError::UnknownOwnership { dump_id, desc, tag }))
     }
-}
-
-/// A partitioned table has no storage, so the default does not reach it.
-fn access_method_of_partitioned(entry: &Entry) -> Option<Text> {
-    let method = quote_ident(table_am(entry).filter(|_| is_partitioned(entry))?);
-    let table = entry.relation().to_sql();
-    Some(joined(&[b"ALTER TABLE ", table.as_bytes(), b" SET ACCESS METHOD ", method.as_bytes(), b";"]))
 }
 
 fn table_am(entry: &Entry) -> Option<&Text> {

@@ -35,8 +35,8 @@ pub(crate) async fn restore(options: &Options) -> Result<(), BenchError> {
     steps.end("data");
 
     let levels = restore.post_data_groups().map_err(|error| BenchError::Wrong(error.to_string()))?;
-    for (level, groups) in levels.into_iter().enumerate() {
-        stream::iter(0..groups)
+    for (level, groups) in (1..).zip(levels) {
+        stream::iter(1..=groups)
             .map(Ok)
             .try_for_each_concurrent(options.place.workers, |group| run_group(&restore, level, group))
             .await?;
@@ -66,9 +66,12 @@ pub(crate) async fn work(options: &Options) -> Result<(), BenchError> {
     .await
 }
 
+/// How long a statement is waited for: always to its end.
+const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 async fn run_group(restore: &Restore<'_>, level: usize, group: usize) -> Result<(), BenchError> {
     let watch = &mut async || Ok::<_, EngineError>(());
-    match run_post_data(restore, level, group, Duration::MAX, watch).await? {
+    match run_post_data(restore, level, group, LIMIT, watch).await? {
         PostDataState::Done => Ok(()),
         PostDataState::Running => Err(BenchError::Wrong("a statement was left running".to_owned())),
     }

@@ -94,8 +94,8 @@ pub(crate) async fn answer_tasks(
 ) -> Result<(), BenchError> {
     loop {
         let mut line = String::new();
-        let read = tokio::task::block_in_place(|| std::io::stdin().read_line(&mut line));
-        if read.map_err(BenchError::io("read a task"))? == 0 {
+        // Between two tasks nothing else is to be done, as in a function between two calls.
+        if std::io::stdin().read_line(&mut line).map_err(BenchError::io("read a task"))? == 0 {
             return Ok(());
         }
         let task = line.trim().parse().map_err(|_| BenchError::Wrong(format!("{line:?} is no task")))?;

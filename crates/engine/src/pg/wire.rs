@@ -170,13 +170,12 @@ impl Wire {
         }
     }
 
-    /// Reads once, and waits for at least a byte.
-    pub(super) async fn fill(&mut self) -> Result<(), QueryError> {
+    /// Reads once, and waits for at least a byte. Returns how many bytes were read.
+    pub(super) async fn fill(&mut self) -> Result<usize, QueryError> {
         self.reserve_input();
         let read = match self.transport.read_buf(&mut self.input).await {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
+            read => read,
         };
         read.map_err(|error| self.closed(error))
     }

@@ -28,6 +28,8 @@ pub(super) struct Definitions<'a> {
     knows_oids: bool,
     /// Whether it takes FUNCTION where version 10 knows PROCEDURE alone.
     knows_functions: bool,
+    /// Whether partitioned tables have an access method, for partitions that are made later.
+    knows_partitioned_methods: bool,
 }
 
 /// The statements of one entry.
@@ -70,8 +72,13 @@ impl<'a> Definitions<'a> {
         let encoding = encoding.and_then(|entry| entry.defn.as_ref());
         let encoding = encoding.map(|defn| defn.to_string_lossy().into_owned()).unwrap_or_default();
         let encoding = encoding.split('\'').nth(1).unwrap_or("UTF8").to_owned();
-        let (knows_oids, knows_functions) = (version < 120_000, version >= 110_000);
-        let definitions = Self { index: &restore.index, encoding, knows_oids, knows_functions };
+        let definitions = Self {
+            index: &restore.index,
+            encoding,
+            knows_oids: version < 120_000,
+            knows_functions: version >= 110_000,
+            knows_partitioned_methods: Self::know_partitioned_methods(connection),
+        };
         for entry in restore
             .toc()
             .entries
@@ -84,6 +91,11 @@ impl<'a> Definitions<'a> {
             }
         }
         Ok(definitions)
+    }
+
+    /// Whether partitioned tables have an access method on this server.
+    pub(super) fn know_partitioned_methods(connection: &Connection) -> bool {
+        connection.server_version().num() >= 170_000
     }
 
     pub(super) fn index(&self) -> &'a TocIndex<'a> {
@@ -106,7 +118,8 @@ impl<'a> Definitions<'a> {
         if self.knows_oids && entry.desc == "TABLE" {
             parts.push(format!("SET LOCAL default_with_oids = {};", entry.with_oids));
         }
-        for part in &statements.parts {
+        let unknown = entry.access_method_statement().filter(|_| !self.knows_partitioned_methods);
+        for part in statements.parts.iter().filter(|part| Some(*part) != unknown.as_ref()) {
             let part = self.decode(connection, part).await?;
             parts.push(if self.knows_functions { part } else { with_procedures(entry, part) });
         }

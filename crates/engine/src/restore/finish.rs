@@ -35,6 +35,9 @@ pub async fn warnings(restore: &Restore<'_>) -> Result<Vec<String>, EngineError>
     let mut warnings: Vec<String> =
         left_out.map(|left_out| format!("{} is not restored: {}", left_out.what, left_out.why)).collect();
     let mut server = connect_to_server(restore.login).await?;
+    if !Definitions::know_partitioned_methods(&server) {
+        warnings.extend(lost_access_methods(restore));
+    }
     if database_exists(&mut server, &restore.temporary_name()).await? {
         let mut new = restore.login_to_new().connect().await?;
         if markers(&mut new, restore.job).await?.is_some() {
@@ -44,6 +47,16 @@ pub async fn warnings(restore: &Restore<'_>) -> Result<Vec<String>, EngineError>
     }
     server.close().await;
     Ok(warnings)
+}
+
+/// Access methods that partitions made later would have taken from their root; `heap` they have anyway.
+fn lost_access_methods(restore: &Restore<'_>) -> impl Iterator<Item = String> {
+    let entries = restore.toc().entries.iter();
+    let other = entries.filter(|entry| entry.table_am.as_ref().is_some_and(|method| *method != "heap"));
+    other.filter_map(|entry| {
+        let statement = entry.access_method_statement()?;
+        Some(format!("{}: servers before 17 do not take {statement}", describe(entry)))
+    })
 }
 
 /// Sets sequences, compares row counts, and gives the database its settings and its name. Returns the settings that

@@ -54,6 +54,10 @@ pub async fn load(
 
     let mut connection = restore.login_to_new().connect().await?;
     let definitions = Definitions::settle(restore, &mut connection).await?;
+    // Rows and their marker stay or go together, and the commits of the last step, which compares the rows, are
+    // waited for: no need to wait for each one here.
+    let settings = "SET synchronous_commit = off";
+    connection.execute(settings).await.map_err(EngineError::query("set up the session"))?;
     let skipped = Skipped::read(restore, &mut connection).await?;
     let reader = SegmentReader::new(stored.store, stored.layout, &objects.segments);
     let mut loader = Loader { restore, definitions, reader, connection, done: Progress::default() };
@@ -86,6 +90,9 @@ pub(super) fn entry_of<'t>(
         .and_then(|id| restore.index.entry(id))
         .ok_or_else(|| EngineError::TocContents { what: format!("no entry {dump_id} for {object}") })
 }
+
+/// Tables of fewer bytes are loaded as they are.
+const FREEZE_FROM_BYTES: u64 = 1024 * 1024;
 
 struct Loader<'a> {
     restore: &'a Restore<'a>,
@@ -157,8 +164,10 @@ impl Loader<'_> {
             })?;
         // Rows of a table that is created and filled in one transaction are frozen as they are written, which
         // saves the server from writing them again later. Truncating counts as creating. Only where the
-        // transaction holds all of the table's rows: it would take away what others have loaded.
-        let freeze = if unit.is_whole_table() && !entry.is_loaded_via_partition_root() {
+        // transaction holds all of the table's rows: it would take away what others have loaded. And only where
+        // there is enough to save: truncating makes new files.
+        let is_worth_it = unit.raw_bytes() >= FREEZE_FROM_BYTES;
+        let freeze = if is_worth_it && unit.is_whole_table() && !entry.is_loaded_via_partition_root() {
             let truncate = format!("TRUNCATE ONLY {}", sql::qualified(&table.schema, &table.name));
             self.connection.execute(&truncate).await.map_err(failed())?;
             ", FREEZE"

@@ -84,7 +84,8 @@ impl Skipped {
         if self.objects.is_empty() {
             return None;
         }
-        let missing = index.dependencies(entry).find_map(|needed| self.objects.get(&needed.dump_id))?;
+        let needed = index.dependencies(entry).filter(|needed| !is_remark(needed));
+        let missing = needed.filter_map(|needed| self.objects.get(&needed.dump_id)).next()?;
         Some(format!("it needs {}, which is not restored", missing.what))
     }
 
@@ -128,13 +129,16 @@ impl Skipped {
 
     /// What is missing, for people: an object a line, without the comments and grants of what is missing.
     pub(super) fn warnings(&self, index: &TocIndex<'_>) -> Vec<String> {
-        let is_own = |entry: &&Entry| {
-            !["COMMENT", "ACL", "SECURITY LABEL", "DEFAULT ACL"].iter().any(|desc| entry.desc == *desc)
-        };
-        let entries = index.toc().entries.iter().filter(is_own);
+        let entries = index.toc().entries.iter().filter(|entry| !is_remark(entry));
         let missing = entries.filter_map(|entry| self.objects.get(&entry.dump_id));
         missing.map(|object| format!("{} is not restored: {}", object.what, object.why)).collect()
     }
+}
+
+/// Whether an entry only says something of others: nothing is missing where it is. What names it as needed, such as
+/// the grants on a column those on its table, does so for their order alone.
+fn is_remark(entry: &Entry) -> bool {
+    ["COMMENT", "ACL", "SECURITY LABEL", "DEFAULT ACL"].iter().any(|desc| entry.desc == *desc)
 }
 
 /// The table in which they are written down, quoted.
