@@ -67,7 +67,7 @@ pub(crate) async fn work(options: &Options) -> Result<(), BenchError> {
 }
 
 /// How long a statement is waited for: always to its end.
-const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+const LIMIT: Duration = Duration::from_hours(24);
 
 async fn run_group(restore: &Restore<'_>, level: usize, group: usize) -> Result<(), BenchError> {
     let watch = &mut async || Ok::<_, EngineError>(());

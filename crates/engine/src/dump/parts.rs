@@ -72,11 +72,13 @@ impl Pieces {
         target_bytes: u64,
         options: &DumpOptions,
     ) -> Result<Vec<Part>, EngineError> {
+        let whole_bytes = options.unsplit_bytes(self.total_bytes());
         let mut parts = self.large_objects;
         for Table { oid, part, size } in self.tables {
             let ranges = match part.rows {
                 Rows::All if size.by_pages => {
-                    page_ranges(size.pages, size.bytes, target_bytes).into_iter().map(Rows::Pages).collect()
+                    let ranges = page_ranges(size.pages, size.bytes, target_bytes, whole_bytes);
+                    ranges.into_iter().map(Rows::Pages).collect()
                 }
                 Rows::All if size.bytes > options.whole_table_bytes() => {
                     ranges_of_key(connection, oid, &part, size.bytes, target_bytes).await?

@@ -19,6 +19,8 @@ use crate::{session, snapshot};
 const SMALLEST_TASK_BYTES: u64 = 64 * 1024 * 1024;
 /// Tasks for each of the workers at one time: with several, none is left waiting long for another's last task.
 const TASKS_OF_A_WORKER: u64 = 4;
+/// A table of no more than such a share of what each of the workers copies leaves none of them waiting.
+const SHARES_OF_A_WORKER: u64 = 3;
 /// How many tasks' worth of a table one task copies where the table cannot be cut by its pages: what a function copies
 /// in its life, by far.
 const WHOLE_TABLE_TASKS: u64 = 16;
@@ -56,6 +58,13 @@ impl DumpOptions {
     /// copied by ranges of its primary key, each of which costs a scan of the key's index.
     pub(super) fn whole_table_bytes(&self) -> u64 {
         self.task_bytes.saturating_mul(WHOLE_TABLE_TASKS)
+    }
+
+    /// Up to which size a table is one part, in a database of `total_bytes`, though parts are smaller. One of several
+    /// tables need not be cut to keep all workers busy, and one that is whole is restored with less work: its rows can
+    /// be frozen as they are loaded.
+    pub(super) fn unsplit_bytes(&self, total_bytes: u64) -> u64 {
+        (total_bytes / (u64::from(self.workers.max(1)) * SHARES_OF_A_WORKER)).min(self.task_bytes)
     }
 
     /// About how many bytes each task of a database of `total_bytes` copies.

@@ -6,16 +6,17 @@ use permafrost_vault::plan::{KeyRange, PageRange};
 /// backup of an unchanged range has the same frames.
 pub(super) const STEP_PAGES: u32 = 1024;
 
-/// Cuts a table of `pages` pages and `bytes` bytes (with its TOAST) into ranges of about `target_bytes`.
+/// Cuts a table of `pages` pages and `bytes` bytes (with its TOAST) into ranges of about `target_bytes`, or into one
+/// where it has no more than `whole_bytes`.
 ///
 /// Every range begins at a multiple of its step, which is a power of two; a table whose rows are mostly outside
 /// of its pages has smaller steps. The last range has no end: what the server counted may be outdated. A table
 /// of no more than one step is not worth ranges: none.
-pub(super) fn page_ranges(pages: u32, bytes: u64, target_bytes: u64) -> Vec<PageRange> {
+pub(super) fn page_ranges(pages: u32, bytes: u64, target_bytes: u64, whole_bytes: u64) -> Vec<PageRange> {
     let wanted = u128::from(pages) * u128::from(target_bytes.max(1)) / u128::from(bytes.max(1));
     let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).clamp(1, pages.max(1));
     // A part that is a little larger than the target costs less than one more that is tiny.
-    let whole = bytes <= target_bytes.saturating_add(target_bytes / 2);
+    let whole = bytes <= whole_bytes.max(target_bytes.saturating_add(target_bytes / 2));
     let step = if whole { STEP_PAGES } else { STEP_PAGES.min(previous_power_of_two(wanted)) };
     if pages <= step {
         return Vec::new();
@@ -57,10 +58,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranges_of_pages_cover_the_table_once(pages: u32, bytes in 0_u64..1 << 45, target in 1_u64..1 << 40) {
+        fn ranges_of_pages_cover_the_table_once(
+            pages: u32,
+            bytes in 0_u64..1 << 45,
+            target in 1_u64..1 << 40,
+            whole in 0_u64..1 << 42,
+        ) {
             // As many ranges as that are refused long before, for their number of tasks.
             prop_assume!(bytes / target < 100_000);
-            let ranges = page_ranges(pages, bytes, target);
+            let ranges = page_ranges(pages, bytes, target, whole);
             if let (Some(first), Some(last)) = (ranges.first(), ranges.last()) {
                 prop_assert_eq!((first.from, last.to), (0, None));
             } else {
@@ -70,6 +76,7 @@ mod tests {
                 prop_assert_eq!(range.to, Some(next.from));
                 prop_assert!(range.from < next.from);
             }
+            prop_assert!(bytes > whole || ranges.len() <= 1);
             for range in &ranges {
                 prop_assert!(range.step.is_power_of_two() && range.step <= STEP_PAGES);
                 prop_assert_eq!(range.from % range.step, 0);
@@ -96,7 +103,7 @@ mod tests {
     fn a_table_is_cut_by_its_bytes() {
         const GIB: u64 = 1 << 30;
         let ranges = |pages, bytes| {
-            let ranges = page_ranges(pages, bytes, GIB);
+            let ranges = page_ranges(pages, bytes, GIB, 0);
             ranges.iter().map(|range| (range.from, range.to, range.step)).collect::<Vec<_>>()
         };
         assert_eq!(ranges(1024, 8 << 20), []);

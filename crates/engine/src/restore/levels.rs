@@ -1,13 +1,14 @@
 //! What is to be done after the data is loaded, in its order.
 //!
-//! Levels one after another, in a level groups side by side, in a group steps one after another. First the rows are
-//! counted, while nothing hides them; then come the archive's own levels; then statistics, when the indexes that they
-//! are about exist; last the event triggers, so that nothing fires on what was done before. A group is what one run
-//! of one function carries out, so small units are put together.
+//! Levels one after another, in a level groups side by side, in a group steps one after another. First come the
+//! archive's own levels; then statistics, when the indexes that they are about exist; last the event triggers, so that
+//! nothing fires on what was done before. A group is what one run of one function carries out, so small units are put
+//! together, and large ones come first, so that none is left when all others are done.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use permafrost_pgarchive::{DumpId, Entry, LevelsError, TocIndex, Unit};
+use permafrost_pgarchive::{Entry, LevelsError, TocIndex, Unit};
 use permafrost_vault::manifest::TableSummary;
 
 use super::Restore;
@@ -18,14 +19,12 @@ const GROUP_BYTES: u64 = 64 * 1024 * 1024;
 const GROUP_STEPS: usize = 100;
 /// About the most groups of a level: a Map's items travel in a payload. Groups of a larger database are larger.
 const MOST_GROUPS: usize = 900;
-/// Tables that are counted, or analysed, in one transaction.
+/// Tables that are analysed in one transaction.
 const TABLES_PER_STEP: usize = 100;
 
 /// Something that is done once.
 #[derive(Debug)]
 pub(super) enum Step<'a> {
-    /// The rows of tables are counted.
-    Count(Vec<&'a TableSummary>),
     /// An entry is restored.
     Entry(&'a Entry),
     /// The planner's statistics of tables are gathered.
@@ -39,7 +38,6 @@ impl Step<'_> {
     /// The name of its marker: no two steps of a restore have the same.
     pub(super) fn marker(&self) -> String {
         match self {
-            Self::Count(tables) => format!("counted {}", tables.first().map_or(0, |table| table.dump_id)),
             Self::Entry(entry) => format!("entry {}", entry.dump_id),
             Self::Analyze(tables) => {
                 let first = tables.first().map(|table| table.dump_id.to_string());
@@ -61,7 +59,7 @@ impl<'a> Restore<'a> {
     /// The levels, none of them empty: the same on every call.
     pub(super) fn post_data_levels(&'a self) -> Result<Vec<Vec<Group<'a>>>, LevelsError> {
         let bytes = Sizes::of(self);
-        let mut levels = vec![grouped(self.counts())];
+        let mut levels = Vec::new();
         let mut last = Vec::new();
         for level in self.index.units()? {
             let (event_triggers, units): (Vec<Unit>, Vec<Unit>) =
@@ -82,29 +80,6 @@ impl<'a> Restore<'a> {
         levels.extend(last);
         levels.retain(|level| !level.is_empty());
         Ok(levels)
-    }
-
-    /// Tables whose rows are compared, by how many bytes they have.
-    fn counts(&'a self) -> Vec<(u64, Group<'a>)> {
-        let of_archive: HashSet<(&[u8], &[u8])> = self
-            .toc()
-            .entries
-            .iter()
-            .filter(|entry| entry.desc == "TABLE")
-            .filter_map(|entry| Some((entry.namespace.as_ref()?.as_bytes(), entry.tag.as_bytes())))
-            .collect();
-        let is_comparable = |table: &&TableSummary| {
-            let entry = DumpId::new(table.dump_id).ok().and_then(|id| self.index.entry(id));
-            // Rows that went in through the root of a partition tree may lie in another partition than before; an
-            // extension's configuration table also holds the rows that the extension itself brings.
-            entry.is_some_and(|entry| {
-                let name =
-                    (entry.namespace.as_ref().map_or(&b""[..], |name| name.as_bytes()), entry.tag.as_bytes());
-                !entry.is_loaded_via_partition_root() && of_archive.contains(&name)
-            })
-        };
-        let tables: Vec<&TableSummary> = self.tables().filter(is_comparable).collect();
-        in_batches(tables, |table| table.sums.raw_bytes, Step::Count)
     }
 
     /// Tables and materialized views, but no partitions: these are analysed with their root.
@@ -178,7 +153,8 @@ fn in_batches<'a, T: Copy>(
 }
 
 /// Puts small units together, so that there are no more than about twice [`MOST_GROUPS`].
-fn grouped(units: Vec<(u64, Group<'_>)>) -> Vec<Group<'_>> {
+fn grouped(mut units: Vec<(u64, Group<'_>)>) -> Vec<Group<'_>> {
+    units.sort_by_key(|(bytes, _)| Reverse(*bytes));
     let total_bytes: u64 = units.iter().map(|(bytes, _)| bytes).sum();
     let total_steps: usize = units.iter().map(|(_, steps)| steps.len()).sum();
     let most_bytes = GROUP_BYTES.max(total_bytes / MOST_GROUPS as u64);
@@ -198,7 +174,7 @@ fn grouped(units: Vec<(u64, Group<'_>)>) -> Vec<Group<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use permafrost_pgarchive::Section;
+    use permafrost_pgarchive::{DumpId, Section};
     use proptest::prelude::*;
 
     use super::*;

@@ -18,8 +18,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use permafrost_domain::{Code, Fault};
-use permafrost_pgarchive::{DumpId, Entry};
-use permafrost_vault::manifest::TableSummary;
+use permafrost_pgarchive::Entry;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::definitions::{Definitions, describe, marker, once, roll_back};
@@ -173,7 +172,7 @@ async fn note_left(restore: &Restore<'_>, step: &Step<'_>) -> Result<(), EngineE
 fn failed_unseen(step: &Step<'_>) -> EngineError {
     let object = match step {
         Step::Entry(entry) => describe(entry),
-        Step::Count(_) | Step::Analyze(_) => "the counting or analysing of tables".to_owned(),
+        Step::Analyze(_) => "the analysing of tables".to_owned(),
     };
     let message = format!("{object} was started {MOST_STARTS} times, and failed when nobody waited for it");
     Fault::new(Code::RestoreFailed, message).on(object).hint("See the server's log for its reason.").into()
@@ -198,7 +197,7 @@ impl<'a> Run<'a> {
         let done = marker(self.restore, &step.marker());
         let entry = match step {
             Step::Entry(entry) => entry,
-            Step::Count(_) | Step::Analyze(_) => {
+            Step::Analyze(_) => {
                 let text = once(&self.of_tables(step).await?, &done);
                 return match until(self.connection.execute(&text), self.deadline, watch).await? {
                     None => Ok(PostDataState::Running),
@@ -242,26 +241,13 @@ impl<'a> Run<'a> {
         self.connection.execute(&query).await.map_err(EngineError::query("set up the session"))
     }
 
-    /// The statements that count, or analyse, tables that are there.
+    /// The statements that analyse tables that are there.
     async fn of_tables(&mut self, step: &Step<'a>) -> Result<String, EngineError> {
         let index = self.definitions.index();
         let is_there = |entry: &Entry| {
             !self.skipped.contains(entry.dump_id) && self.skipped.missing_for(index, entry).is_none()
         };
         match step {
-            Step::Count(tables) => {
-                let entry_of = |table: &TableSummary| index.entry(DumpId::new(table.dump_id).ok()?);
-                let present = tables.iter().filter(|table| entry_of(table).is_some_and(is_there));
-                let count = |table: &&TableSummary| {
-                    let (id, name) = (table.dump_id, sql::qualified(&table.schema, &table.name));
-                    format!("SELECT 'rows {id}', pg_catalog.count(*) FROM ONLY {name}")
-                };
-                let counts: Vec<String> = present.map(count).collect();
-                if counts.is_empty() {
-                    return Ok(String::new());
-                }
-                Ok(format!("INSERT INTO {} {}", marker_table(self.restore.job), counts.join(" UNION ALL ")))
-            }
             Step::Analyze(tables) => {
                 let present: Vec<&Entry> = tables.iter().copied().filter(|entry| is_there(entry)).collect();
                 let mut names = Vec::new();
@@ -296,11 +282,6 @@ async fn without_foreign(connection: &mut Connection, names: &[String]) -> Resul
         .await
         .map_err(EngineError::query("look for foreign tables"))?;
     Ok(rows.iter().map(|row| row.get(0).unwrap_or_default().to_owned()).collect())
-}
-
-/// The table whose rows the marker of this name counts.
-pub(super) fn table_of_count(marker: &str) -> Option<i32> {
-    marker.strip_prefix("rows ")?.parse().ok()
 }
 
 fn is_done_already(error: &QueryError) -> bool {

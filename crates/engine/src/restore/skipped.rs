@@ -84,8 +84,8 @@ impl Skipped {
         if self.objects.is_empty() {
             return None;
         }
-        let needed = index.dependencies(entry).filter(|needed| !is_remark(needed));
-        let missing = needed.filter_map(|needed| self.objects.get(&needed.dump_id)).next()?;
+        let mut needed = index.dependencies(entry).filter(|needed| !is_remark(needed));
+        let missing = needed.find_map(|needed| self.objects.get(&needed.dump_id))?;
         Some(format!("it needs {}, which is not restored", missing.what))
     }
 
