@@ -13,7 +13,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp, TimestampRound, RoundMode, Unit};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::wire::Page;
-use permafrost_domain::{InstanceId, PointId};
+use permafrost_domain::PointId;
 use serde::{Deserialize, Serialize};
 
 use crate::Catalog;

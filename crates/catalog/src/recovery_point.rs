@@ -135,3 +135,20 @@ impl Catalog {
         Ok((points, more))
     }
 }
+
+/// The word of a point's state in the catalog.
+pub(crate) fn word(state: PointState) -> String {
+    format!("{state:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_on_the_state_use_the_word_that_is_stored() {
+        for state in PointState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), word(state));
+        }
+    }
+}

@@ -58,11 +58,11 @@ async fn a_period_has_one_first_and_the_second_decides_anew() {
     assert_eq!(taken(&catalog, &shop, &[month]).await, BTreeSet::new());
     assert_eq!(catalog.point(shop.id, second.id).await.unwrap_err().code(), Code::RecoveryPointNotFound);
     assert_eq!(catalog.job_status(second.job).await.unwrap(), JobStatus::InProgress);
-    assert_eq!(catalog.holdings(shop.id).await.unwrap().points, 1);
+    assert_eq!(catalog.instance_facts(shop.id).await.unwrap().points, 1);
     // Decided anew it goes through.
     assert_eq!(commit(&catalog, &second, &[month]).await, committed(&second));
     assert_eq!(taken(&catalog, &shop, &[year, month, week]).await, set(&[year, month, week]));
-    assert_eq!(catalog.holdings(shop.id).await.unwrap().points, 2);
+    assert_eq!(catalog.instance_facts(shop.id).await.unwrap().points, 2);
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_repeated_commit_meets_itself_and_its_own_claims() {
         assert_eq!(commit(&catalog, &shorter, claimed).await, committed(&first));
     }
     assert_eq!(taken(&catalog, &shop, &["daily#2026-11-22"]).await, BTreeSet::new());
-    assert_eq!(catalog.holdings(shop.id).await.unwrap().points, 1, "it is counted once");
+    assert_eq!(catalog.instance_facts(shop.id).await.unwrap().points, 1, "it is counted once");
 }
 
 #[tokio::test]
@@ -112,6 +112,6 @@ async fn of_commits_at_once_one_is_the_first_of_the_period() {
         );
         assert_eq!((one, two), (committed(&committing), committed(&committing)));
         assert_eq!(taken(&catalog, &shop, &[&daily]).await, set(&[&daily]));
-        assert_eq!(catalog.holdings(shop.id).await.unwrap().points, u64::from(round) + 1);
+        assert_eq!(catalog.instance_facts(shop.id).await.unwrap().points, u64::from(round) + 1);
     }
 }

@@ -180,7 +180,7 @@ async fn a_backup_that_runs_when_its_schedule_is_suspended_commits_and_one_that_
     catalog.stop_protection(shop.id, StopMode::RetainForever).await.unwrap();
     let error = commit(&catalog, &point(&backup), at(150), &[]).await.unwrap_err();
     assert_eq!(error.code(), Code::ProtectionStopped);
-    assert_eq!(catalog.holdings(shop.id).await.unwrap().points, 1);
+    assert_eq!(catalog.instance_facts(shop.id).await.unwrap().points, 1);
 }
 
 #[tokio::test]
