@@ -106,9 +106,10 @@ async fn of_commits_at_once_one_is_the_first_of_the_period() {
         let backup: Job = running_backup(&catalog, &shop, i64::from(round) * 10).await;
         let committing = point(&backup);
         let daily = format!("daily#2026-11-{:02}", round + 1);
+        let claimed = [daily.as_str()];
         let (one, two) = tokio::join!(
-            commit(&catalog, &committing, &[&daily]),
-            commit(&catalog, &committing, &[&daily]),
+            commit(&catalog, &committing, &claimed),
+            commit(&catalog, &committing, &claimed),
         );
         assert_eq!((one, two), (committed(&committing), committed(&committing)));
         assert_eq!(taken(&catalog, &shop, &[&daily]).await, set(&[&daily]));
