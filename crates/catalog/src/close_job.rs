@@ -133,7 +133,17 @@ impl Catalog {
                 })
             }
             // Others change their instance themselves, in their own steps.
-            _ => Ok(transaction),
+            (Operation::Backup, End::Well { .. })
+            | (
+                Operation::RestoreDatabase
+                | Operation::RestoreFiles
+                | Operation::Rehydrate
+                | Operation::Tier
+                | Operation::Expire
+                | Operation::StopProtection
+                | Operation::ChangePolicy,
+                _,
+            ) => Ok(transaction),
         }
     }
 }
