@@ -74,7 +74,8 @@ async fn the_first_of_a_year_takes_the_year_and_the_second_what_is_left() {
     assert_eq!(default.retention.reasons[0], Reason::PeriodTaken { period });
     // Another instance has periods of its own.
     let other = protected(&catalog, 2).await;
-    let its_first = Job { id: permafrost_domain::JobId::new(at(200), 8), ..job(Operation::Backup, &other, 200) };
+    let its_first =
+        Job { id: permafrost_domain::JobId::new(at(200), 8), ..job(Operation::Backup, &other, 200) };
     let its_first = Job { backup: first.backup, ..its_first };
     catalog.open_backup(&its_first).await.unwrap();
     let its_point = commit(&catalog, &its_first, point(&its_first), at(250)).await.unwrap();
@@ -156,7 +157,10 @@ async fn a_finished_backup_is_not_lost_over_its_policy() {
     let committed = commit(&catalog, &chosen, point(&chosen), at(50)).await.unwrap();
     assert_eq!(committed.retention.rule, RuleName::Default);
     let ten_days = SignedDuration::from_hours(240);
-    assert_eq!(committed.retention.backup_store_until, committed.consistent_at.checked_add(ten_days).unwrap());
+    assert_eq!(
+        committed.retention.backup_store_until,
+        committed.consistent_at.checked_add(ten_days).unwrap()
+    );
     assert_eq!(committed.retention.policy, Some(PolicyStamp { id: daily.id, revision: 2 }));
     let ended = catalog.job(chosen.id).await.unwrap();
     assert_eq!(ended.status, JobStatus::CompletedWithWarnings);
