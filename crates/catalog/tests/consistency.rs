@@ -192,8 +192,8 @@ impl World {
 #[test]
 fn what_is_noted_agrees_with_the_records_whatever_happens() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut runner = TestRunner::new(Config { cases: 4, failure_persistence: None, ..Config::default() });
-    let steps = prop::collection::vec((0..2_usize, any_step()), 40..60);
+    let mut runner = TestRunner::new(Config { cases: 3, failure_persistence: None, ..Config::default() });
+    let steps = prop::collection::vec((0..2_usize, any_step()), 30..50);
     let outcome = runner.run(&steps, |steps| {
         runtime.block_on(async {
             let mut world = World::new().await;
