@@ -4,7 +4,7 @@ use jiff::civil::{Date, date};
 
 use crate::calendar::{MonthDay, TimeOfDay};
 use crate::policy::PolicySpec;
-use crate::retention::{ChosenDays, Criteria, Lifetime, OnExpiry, Rule};
+use crate::retention::{ChosenDays, Criteria, OnExpiry, Rule};
 use crate::schedule::{Recurrence, Schedule};
 
 /// The days of 28 years, after which weekdays and leap days come back in the same order.
@@ -65,23 +65,21 @@ fn of_missing_day(whose: &str, day: MonthDay) -> Option<String> {
 /// meeting the higher.
 fn of_order(spec: &PolicySpec) -> Vec<String> {
     let rules: Vec<Rule> = spec.retention.rules().collect();
-    rules
-        .windows(2)
-        .filter(|pair| kept_days(pair[0]) < kept_days(pair[1]))
-        .map(|pair| {
-            format!(
-                "{} keeps its points for less than {}: a point that meets both goes by {} alone.",
-                pair[0].name, pair[1].name, pair[0].name
-            )
-        })
-        .collect()
+    let shorter = |(index, rule): (usize, &Rule)| {
+        let longer = rules[index + 1..].iter().find(|lower| kept_days(*rule) < kept_days(**lower))?;
+        let (higher, lower) = (rule.name, longer.name);
+        Some(format!(
+            "{higher} keeps its points for less than {lower}: a point that meets both goes by {higher} alone."
+        ))
+    };
+    rules.iter().enumerate().filter_map(shorter).collect()
 }
 
 /// The days that a point of `rule` is kept in both stores, about.
 fn kept_days(rule: Rule) -> u32 {
     let archive = match rule.on_expiry {
         OnExpiry::Delete => 0,
-        OnExpiry::Archive { keep, .. } => Lifetime::at_least_days(keep.get()),
+        OnExpiry::Archive { keep, .. } => keep.get().at_least_days(),
     };
     rule.backup_store.at_least_days() + archive
 }

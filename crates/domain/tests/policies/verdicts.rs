@@ -1,6 +1,7 @@
 //! Verdicts: which one rule sets a point's retention, and which periods it claims.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -145,7 +146,7 @@ fn every_combination_of_rules_and_criteria() {
                 3 => ("{weekdays: [sunday]}", true),
                 _ => ("{weekdays: [monday]}", false),
             };
-            text.push_str(&format!("  {rule}: {{criteria: {criteria}, backup_store: {keep}}}\n"));
+            writeln!(text, "  {rule}: {{criteria: {criteria}, backup_store: {keep}}}").unwrap();
             match (criteria, is_met) {
                 ("first_successful", true) => claims.insert(0, claim),
                 ("first_successful", false) => taken.push(claim),
