@@ -1,0 +1,159 @@
+//! What keeps a recovery point longer: a legal hold, a longer retention, the locks on its objects.
+//!
+//! A hold takes the point out of the index of what is due and its end puts it back: until then nothing looks at it.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
+use permafrost_domain::retention::StampedRetention;
+use permafrost_domain::{InstanceId, PointId};
+
+use crate::Catalog;
+use crate::due::{is_under_way, place};
+use crate::error::CatalogError;
+use crate::expression::Expression;
+use crate::keys::{Key, PK};
+use crate::move_point::{locked_as_read, placed};
+use crate::record::{Record, decode, nested, text};
+use crate::write::Written;
+
+/// How often a change is decided anew because the point changed in between.
+const ATTEMPTS: u32 = 8;
+
+/// Whether a point is under legal hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegalHold {
+    /// Nothing deletes it until the hold is released.
+    Held,
+    /// It is not.
+    Released,
+}
+
+/// Whether a point may be given a shorter life than it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortening {
+    /// Never.
+    Refused,
+    /// Where its objects are not locked for longer.
+    Allowed,
+}
+
+impl Catalog {
+    /// Puts `point` under legal hold, or releases it; the point after it. May be repeated.
+    ///
+    /// # Errors
+    /// `RecoveryPointDeleted` where it is being deleted, or was; `RecoveryPointNotFound`.
+    pub async fn set_legal_hold(
+        &self,
+        instance: InstanceId,
+        point: PointId,
+        hold: LegalHold,
+    ) -> Result<RecoveryPoint, CatalogError> {
+        let is_held = hold == LegalHold::Held;
+        for _ in 0..ATTEMPTS {
+            let there = self.point(instance, point).await?;
+            refuse_deleted(&there)?;
+            if there.legal_hold == is_held {
+                return Ok(there);
+            }
+            let after = RecoveryPoint { legal_hold: is_held, ..there.clone() };
+            let change = Expression::new().set("legal_hold", AttributeValue::Bool(is_held));
+            let change = if is_under_way(there.state) { change } else { placed(change, place(&after)) };
+            match self.change_point(&there, change).await {
+                Err(CatalogError::PointChanged { .. }) => {}
+                done => return done,
+            }
+        }
+        Err(changes_all_the_time(instance, point))
+    }
+
+    /// Stamps `retention` on `point`, as it was read; the point after it. Never shortens its life.
+    ///
+    /// # Errors
+    /// As [`Catalog::restamp_point`].
+    pub async fn lengthen_retention(
+        &self,
+        point: &RecoveryPoint,
+        retention: &StampedRetention,
+    ) -> Result<RecoveryPoint, CatalogError> {
+        self.restamp_point(point, retention, Shortening::Refused).await
+    }
+
+    /// Stamps `retention` on `point`, as it was read; the point after it. Where that is allowed, the point may be
+    /// deleted earlier than it would be now, but never before its locks end.
+    ///
+    /// # Errors
+    /// `RetentionShortened` where it would be deleted earlier than it may; `RecoveryPointDeleted`, `PointChanged`,
+    /// `RecoveryPointNotFound`. The same call again succeeds and changes nothing.
+    pub async fn restamp_point(
+        &self,
+        point: &RecoveryPoint,
+        retention: &StampedRetention,
+        shortening: Shortening,
+    ) -> Result<RecoveryPoint, CatalogError> {
+        refuse_deleted(point)?;
+        let at_least = match shortening {
+            Shortening::Refused => Some(point.retention.deleted_on()).max(point.locked_until),
+            Shortening::Allowed => point.locked_until,
+        };
+        if let Some(until) = at_least.filter(|until| retention.deleted_on() < *until) {
+            return Err(CatalogError::RetentionShortened { point: point.id, until });
+        }
+        let after = RecoveryPoint { retention: retention.clone(), ..point.clone() };
+        let change =
+            locked_as_read(Expression::new(), point).set("retention", nested(&point.key(), retention)?);
+        let change = if is_under_way(point.state) { change } else { placed(change, place(&after)) };
+        match self.change_point(point, change).await {
+            Err(CatalogError::PointChanged { .. }) => {
+                let there = self.point(point.instance, point.id).await?;
+                if there.state == point.state && there.retention == *retention {
+                    return Ok(there);
+                }
+                Err(CatalogError::PointChanged { point: point.id, state: there.state })
+            }
+            done => done,
+        }
+    }
+
+    /// Records that all objects of the point are locked until `until`, where no later time is recorded; the point
+    /// after it. May be repeated.
+    ///
+    /// # Errors
+    /// `RecoveryPointNotFound`.
+    pub async fn record_lock(
+        &self,
+        instance: InstanceId,
+        point: PointId,
+        until: Timestamp,
+    ) -> Result<RecoveryPoint, CatalogError> {
+        for _ in 0..ATTEMPTS {
+            let there = self.point(instance, point).await?;
+            if there.locked_until.is_some_and(|recorded| recorded >= until) {
+                return Ok(there);
+            }
+            let locked = Expression::new().set("locked_until", text(until)).only_if_present(PK);
+            let locked = locked_as_read(locked, &there);
+            if let Written::Done(item) = self.update(&there.key(), locked).await? {
+                return decode(item);
+            }
+        }
+        Err(changes_all_the_time(instance, point))
+    }
+}
+
+/// What is deleted or being deleted is not kept longer.
+fn refuse_deleted(point: &RecoveryPoint) -> Result<(), CatalogError> {
+    match point.state {
+        PointState::Expiring | PointState::Expired => {
+            Err(CatalogError::RecoveryPointDeleted { point: point.id, state: point.state })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn changes_all_the_time(instance: InstanceId, point: PointId) -> CatalogError {
+    CatalogError::Conflict {
+        key: Key::Point(instance, point).to_string(),
+        found: "it changes all the time".to_owned(),
+    }
+}
