@@ -1,6 +1,6 @@
 //! Simulation: which points a policy makes, in which store each one is when, and why.
 //!
-//! The same verdict as at a commit ([`crate::retention::decide`]) is asked for every run of the schedule, one after
+//! The same verdict as at a commit ([`decide`]) is asked for every run of the schedule, one after
 //! the other, with the periods that earlier points have used up. How each run goes is the caller's to say. The
 //! newest point is never deleted, however old it is; the margins that bound how much one run of the retention
 //! deletes are left out: they delay deletions by hours.
@@ -13,11 +13,12 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::policy::PolicySpec;
-use crate::retention::{self, PeriodClaim, RuleName, StampedRetention};
+use crate::retention::{Asked, PeriodClaim, RuleName, StampedRetention, decide};
 
-pub use crate::simulate::diff::{ComingPoint, Effect, ExistingChange, ExistingPoint, PolicyDiff, diff};
+pub use crate::simulate::diff::{ComingBackup, Effect, ExistingChange, PolicyDiff, diff};
 
 mod diff;
+mod record;
 
 /// How far past the end the simulation looks for the backup that frees the last points: a schedule runs at least
 /// once in two months.
@@ -231,7 +232,8 @@ impl Clerk<'_> {
     }
 
     fn commit(&mut self, due: Timestamp, time: Timestamp, committed_at: Timestamp) -> SimulatedPoint {
-        let verdict = retention::decide_scheduled(self.spec, time, &self.taken);
+        let verdict = decide(self.spec, time, Asked::Scheduled, &self.taken)
+            .unwrap_or_else(|_| unreachable!("only who asks on demand names a rule"));
         self.taken.extend(&verdict.claims);
         let (retention, claims) = (verdict.retention, verdict.claims);
         SimulatedPoint { due, time, committed_at, retention, claims, deleted_on: None }

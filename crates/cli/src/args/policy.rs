@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
+use permafrost_domain::immutability::Immutability;
 
 /// Backup policies: a schedule and how long its recovery points are kept.
 #[derive(Debug, Subcommand)]
@@ -97,6 +98,16 @@ pub(crate) enum VaultImmutability {
     Enabled,
     /// Compliance locks: it cannot.
     Locked,
+}
+
+impl From<VaultImmutability> for Immutability {
+    fn from(immutability: VaultImmutability) -> Self {
+        match immutability {
+            VaultImmutability::Disabled => Self::Disabled,
+            VaultImmutability::Enabled => Self::Enabled,
+            VaultImmutability::Locked => Self::Locked,
+        }
+    }
 }
 
 /// The first moment of a simulation.
