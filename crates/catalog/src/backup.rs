@@ -112,8 +112,5 @@ impl Catalog {
 
 /// The word of a protection status in the catalog.
 pub(crate) fn word(status: ProtectionStatus) -> &'static str {
-    match status {
-        ProtectionStatus::ConfiguringProtection => "ConfiguringProtection",
-        ProtectionStatus::Protected => "Protected",
-    }
+    status.as_str()
 }

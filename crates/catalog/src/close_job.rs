@@ -125,7 +125,16 @@ impl Catalog {
                 })
             }
             (Operation::Backup, End::Well { .. })
-            | (Operation::RestoreDatabase | Operation::RestoreFiles, _) => Ok(transaction),
+            | (
+                Operation::RestoreDatabase
+                | Operation::RestoreFiles
+                | Operation::Rehydrate
+                | Operation::Tier
+                | Operation::Expire
+                | Operation::StopProtection
+                | Operation::ChangePolicy,
+                _,
+            ) => Ok(transaction),
         }
     }
 }

@@ -37,6 +37,17 @@ impl Lifetime {
     /// Three months: what the default rule keeps where nothing else is said.
     pub const THREE_MONTHS: Self = Self { count: 3, unit: Unit::Months };
 
+    /// The count and its unit in words: `3`, `month`.
+    pub(crate) fn parts(self) -> (u16, &'static str) {
+        let unit = match self.unit {
+            Unit::Days => "day",
+            Unit::Weeks => "week",
+            Unit::Months => "month",
+            Unit::Years => "year",
+        };
+        (self.count, unit)
+    }
+
     /// The fewest days that it can come to, whatever it counts from.
     pub fn at_least_days(self) -> u32 {
         let count = u32::from(self.count);
@@ -44,7 +55,9 @@ impl Lifetime {
             Unit::Days => count,
             Unit::Weeks => count * 7,
             Unit::Years => count * 365 + count / 8,
-            Unit::Months => (count / 12) * 365 + count / 96 + FEWEST_DAYS_OF_MONTHS[usize::from(self.count % 12)],
+            Unit::Months => {
+                (count / 12) * 365 + count / 96 + FEWEST_DAYS_OF_MONTHS[usize::from(self.count % 12)]
+            }
         }
     }
 
@@ -123,7 +136,9 @@ pub struct ArchiveLifetime(Lifetime);
 
 /// A text that is no lifetime in the archive store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no lifetime in the archive store: expected P<n>D, P<n>W, P<n>M or P<n>Y from 6 months to 10 years")]
+#[error(
+    "{0:?} is no lifetime in the archive store: expected P<n>D, P<n>W, P<n>M or P<n>Y from 6 months to 10 years"
+)]
 pub struct InvalidArchiveLifetime(String);
 
 impl ArchiveLifetime {
