@@ -1,5 +1,7 @@
 //! The lower part of a timeline.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
@@ -12,6 +14,7 @@ use crate::scenario::Scenario;
 pub(crate) fn of(scenario: &Scenario, simulation: &Simulation) -> String {
     let mut lines = vec!["--- backups".to_owned()];
     lines.extend(calendar::lines(scenario, simulation));
+    section(&mut lines, "runs of days on which the clock is set", clock_changes(scenario));
     section(&mut lines, "out of the ordinary", out_of_the_ordinary(scenario, simulation));
     section(&mut lines, "kept", kept(scenario, simulation));
     section(&mut lines, "kept longer, as the newest", kept_longer(simulation));
@@ -24,6 +27,21 @@ fn section(lines: &mut Vec<String>, title: &str, body: Vec<String>) {
         lines.extend([String::new(), format!("--- {title}")]);
         lines.extend(body);
     }
+}
+
+/// The instants of the runs that are due on days whose clock is set forward or back.
+fn clock_changes(scenario: &Scenario) -> Vec<String> {
+    let zone = scenario.policy.zone();
+    let offset_at_midnight = |day: Date| zone.rules().to_offset(zone.first_instant(day, Time::midnight()));
+    let mut days: BTreeMap<Date, Vec<String>> = BTreeMap::new();
+    let schedule = scenario.policy.schedule.as_ref().expect("a schedule");
+    for run in schedule.run_due(scenario.from, scenario.until) {
+        let day = zone.date(run.at);
+        if offset_at_midnight(day) != offset_at_midnight(day.tomorrow().expect("a day")) {
+            days.entry(day).or_default().push(utc(run.at));
+        }
+    }
+    days.into_iter().map(|(day, runs)| format!("{day}  {}", runs.join("  "))).collect()
 }
 
 /// Runs that the scenario says something of or that were skipped, except those that fail.
