@@ -256,7 +256,8 @@ const CHOSEN_DAYS: [(&str, &str, &str, &str); 22] = [
 #[test]
 fn specific_criteria_choose_the_days_that_they_name() {
     for (rule, criteria, chosen, other) in CHOSEN_DAYS {
-        let spec = parse(&format!("retention: {{{rule}: {{criteria: {{{criteria}}}, backup_store: P1Y}}}}\n"));
+        let spec =
+            parse(&format!("retention: {{{rule}: {{criteria: {{{criteria}}}, backup_store: P1Y}}}}\n"));
         let rule_on = |day: &str| {
             let noon: Timestamp = format!("{day}T12:00:00Z").parse().unwrap();
             let verdict = decide(&spec, noon, Asked::Scheduled, &BTreeSet::new()).unwrap();

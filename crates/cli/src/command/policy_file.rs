@@ -11,10 +11,8 @@ use permafrost_domain::simulate::{self, Outcome, Simulation};
 use permafrost_domain::{Code, Fault};
 use serde::Serialize;
 
-use crate::args::policy::{
-    DiffArgs, PolicyFileCommand, SimulateArgs, SimulatedTimeArgs, SimulationFormat,
-};
 use crate::args::Output;
+use crate::args::policy::{DiffArgs, PolicyFileCommand, SimulateArgs, SimulatedTimeArgs, SimulationFormat};
 use crate::console::{self, Console};
 use crate::render;
 
@@ -60,7 +58,12 @@ fn check(file: &PolicyFile, console: &Console) -> Result<(), Fault> {
                 problems: Vec::new(),
             };
             console.result(&checked, |checked| {
-                render::policy_explained(checked.file, &checked.explanation, &checked.next_runs, &policy.zone())
+                render::policy_explained(
+                    checked.file,
+                    &checked.explanation,
+                    &checked.next_runs,
+                    &policy.zone(),
+                )
             })
         }
         Err(problems) => {
@@ -114,15 +117,14 @@ fn diff(args: &DiffArgs, console: &Console) -> Result<(), Fault> {
     let old = PolicyFile::read(&args.old_file)?.policy(console)?;
     let new = PolicyFile::read(&args.new_file)?.policy(console)?;
     let (from, until) = times(&args.time, &new)?;
-    let existing = match &args.points {
-        Some(path) => read_points(path)?,
-        None => {
-            let earlier = from.saturating_sub(until.duration_since(from)).unwrap_or(Timestamp::MIN);
-            simulate::simulate(&old, earlier, from, |_| Outcome::ON_TIME).records_at(from)
-        }
+    let existing = if let Some(path) = &args.points {
+        read_points(path)?
+    } else {
+        let earlier = from.saturating_sub(until.duration_since(from)).unwrap_or(Timestamp::MIN);
+        simulate::simulate(&old, earlier, from, |_| Outcome::ON_TIME).records_at(from)
     };
     let diff = simulate::diff(&old, &new, &existing, args.immutability.into(), from, until);
-    console.result(&diff, |diff| render::policy_diff(diff, from, until))
+    console.result(&diff, |diff| render::policy_diff(diff, &new.zone(), from, until))
 }
 
 /// The time that is simulated.

@@ -51,9 +51,15 @@ pub(crate) struct Caption<'a> {
 }
 
 /// The picture of the points of `simulation` between two moments.
-pub(crate) fn timeline(caption: &Caption<'_>, simulation: &Simulation, from: Timestamp, until: Timestamp) -> String {
+pub(crate) fn timeline(
+    caption: &Caption<'_>,
+    simulation: &Simulation,
+    from: Timestamp,
+    until: Timestamp,
+) -> String {
     let scale = Scale { from, until };
-    let rows: Vec<Row<'_>> = RuleName::ALL.into_iter().filter_map(|rule| Row::of(rule, simulation, scale)).collect();
+    let rows: Vec<Row<'_>> =
+        RuleName::ALL.into_iter().filter_map(|rule| Row::of(rule, simulation, scale)).collect();
     let lanes: usize = rows.iter().map(|row| row.lanes.count()).sum();
     #[expect(clippy::cast_precision_loss, reason = "a number of lanes")]
     let lane_height = (ROWS_HEIGHT / lanes.max(1) as f64).clamp(*LANE_HEIGHT.start(), *LANE_HEIGHT.end());
@@ -79,7 +85,8 @@ struct Scale {
 impl Scale {
     fn x(self, moment: Timestamp) -> f64 {
         let seconds = |span: jiff::SignedDuration| span.as_secs_f64();
-        let share = seconds(moment.duration_since(self.from)) / seconds(self.until.duration_since(self.from)).max(1.0);
+        let share = seconds(moment.duration_since(self.from))
+            / seconds(self.until.duration_since(self.from)).max(1.0);
         LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
     }
 }
@@ -104,8 +111,10 @@ impl<'a> Row<'a> {
         if points.is_empty() {
             return None;
         }
-        let lanes = Lanes::of(points.iter().map(|point| (point.time, point.deleted_on.unwrap_or(Timestamp::MAX))));
-        let width = |point: &&SimulatedPoint| scale.x(point.deleted_on.unwrap_or(scale.until)) - scale.x(point.time);
+        let lanes =
+            Lanes::of(points.iter().map(|point| (point.time, point.deleted_on.unwrap_or(Timestamp::MAX))));
+        let width =
+            |point: &&SimulatedPoint| scale.x(point.deleted_on.unwrap_or(scale.until)) - scale.x(point.time);
         #[expect(clippy::cast_precision_loss, reason = "a number of points")]
         let mean_width = points.iter().map(width).sum::<f64>() / points.len() as f64;
         #[expect(clippy::cast_precision_loss, reason = "a number of lanes")]
@@ -163,7 +172,9 @@ impl Drawing {
         }
         for (path, colour) in [(backup, BACKUP), (archive, ARCHIVE), (made, "#7b341e")] {
             if !path.is_empty() {
-                self.add(&format!("<path fill=\"none\" stroke=\"{colour}\" stroke-width=\"{height:.1}\" d=\"{path}\"/>\n"));
+                self.add(&format!(
+                    "<path fill=\"none\" stroke=\"{colour}\" stroke-width=\"{height:.1}\" d=\"{path}\"/>\n"
+                ));
             }
         }
     }
@@ -242,10 +253,9 @@ impl Drawing {
 
     fn legend(&mut self) {
         let mut x = RIGHT - 330.0;
-        for (colour, text, width) in [
-            (BACKUP, "in the backup store", 140.0),
-            (ARCHIVE, "in the archive store", 140.0),
-        ] {
+        for (colour, text, width) in
+            [(BACKUP, "in the backup store", 140.0), (ARCHIVE, "in the archive store", 140.0)]
+        {
             self.add(&format!("<rect x=\"{x}\" y=\"22\" width=\"18\" height=\"10\" fill=\"{colour}\"/>\n"));
             self.say(x + 24.0, 31.0, "s", text);
             x += width;
@@ -323,7 +333,11 @@ fn grid(scale: Scale, bottom: f64) -> String {
         let moment = moment(day);
         if months % months_apart == 0 && moment >= scale.from {
             let x = scale.x(moment);
-            let name = if months_apart >= 12 || day.month() == 1 { day.year().to_string() } else { day.strftime("%b").to_string() };
+            let name = if months_apart >= 12 || day.month() == 1 {
+                day.year().to_string()
+            } else {
+                day.strftime("%b").to_string()
+            };
             let _ = write!(
                 text,
                 "<path class=\"g\" d=\"M{x:.1} {}V{bottom:.1}\"/>\n<text class=\"s\" text-anchor=\"middle\" x=\"{x:.1}\" y=\"{:.1}\">{name}</text>\n",

@@ -47,6 +47,7 @@ fn record(instance: InstanceId, index: usize, point: &SimulatedPoint, store: Sto
 }
 
 fn archive(point: &SimulatedPoint) -> ArchiveRef {
-    let class = point.retention.archive.and_then(|archive| archive.class).unwrap_or(ArchiveClass::DeepArchive);
+    let class =
+        point.retention.archive.and_then(|archive| archive.class).unwrap_or(ArchiveClass::DeepArchive);
     ArchiveRef { key: String::new(), version: String::new(), sha256: String::new(), class }
 }

@@ -25,7 +25,8 @@ pub(crate) fn lines(scenario: &Scenario, simulation: &Simulation) -> Vec<String>
             format!("{first:02} {}", of_month.iter().map(|(_, letters)| letters.concat()).collect::<String>())
         }),
         Recurrence::Monthly { .. } => years(&days, |of_month| {
-            let day = |(date, letters): &(Date, Vec<String>)| format!("{:02}{}", date.day(), letters.concat());
+            let day =
+                |(date, letters): &(Date, Vec<String>)| format!("{:02}{}", date.day(), letters.concat());
             of_month.iter().map(day).collect::<Vec<_>>().join(" ")
         }),
         _ => months(&days),

@@ -31,7 +31,8 @@ fn timelines_are_as_they_were_read_and_found_right() {
         let found = fs::read_to_string(&file).unwrap();
         let head = found.split_once(MADE).map_or(found.as_str(), |(head, _)| head).trim_end();
         let scenario = Scenario::parse(head);
-        let simulation = simulate(&scenario.policy, scenario.from, scenario.until, |due| scenario.outcome(due));
+        let simulation =
+            simulate(&scenario.policy, scenario.from, scenario.until, |due| scenario.outcome(due));
         let expected = format!("{head}\n\n{}", page::of(&scenario, &simulation));
         if std::env::var_os("UPDATE_DOCS").is_some() {
             fs::write(&file, &expected).unwrap();

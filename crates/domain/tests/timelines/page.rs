@@ -80,13 +80,21 @@ fn kept(scenario: &Scenario, simulation: &Simulation) -> Vec<String> {
             OnExpiry::Archive { keep, .. } => format!(", then {keep} in the archive store"),
         };
         let count = points.len();
-        lines.push(format!("{}: {} in the backup store{archive}, {count} points", rule.name, rule.backup_store));
+        lines.push(format!(
+            "{}: {} in the backup store{archive}, {count} points",
+            rule.name, rule.backup_store
+        ));
         for alike in points.chunk_by(|one, other| {
-            distances(rule, one).is_some_and(|distances_of_one| distances(rule, other) == Some(distances_of_one))
+            distances(rule, one)
+                .is_some_and(|distances_of_one| distances(rule, other) == Some(distances_of_one))
         }) {
             let (first, last) = (alike[0], alike[alike.len() - 1]);
             let span = |of: fn(&SimulatedPoint) -> Timestamp| {
-                if alike.len() == 1 { utc(of(first)) } else { format!("{} .. {}", utc(of(first)), utc(of(last))) }
+                if alike.len() == 1 {
+                    utc(of(first))
+                } else {
+                    format!("{} .. {}", utc(of(first)), utc(of(last)))
+                }
             };
             let times = span(|point| point.time);
             let until = span(|point| point.retention.backup_store_until);
@@ -139,7 +147,8 @@ fn what_exists(scenario: &Scenario, simulation: &Simulation) -> Vec<String> {
     };
     let made = |rule: RuleName| simulation.points.iter().any(|point| point.rule() == rule);
     let backup = RuleName::ALL.into_iter().filter(|rule| made(*rule)).map(|rule| (StoreKind::Backup, rule));
-    let archive = RuleName::ALL.into_iter().filter(|rule| archived(*rule)).map(|rule| (StoreKind::Archive, rule));
+    let archive =
+        RuleName::ALL.into_iter().filter(|rule| archived(*rule)).map(|rule| (StoreKind::Archive, rule));
     let columns: Vec<(StoreKind, RuleName)> = backup.chain(archive).collect();
     let width = |rule: RuleName| (rule.as_str().len() + 2).max(9);
 

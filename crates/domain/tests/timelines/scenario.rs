@@ -50,7 +50,12 @@ impl Scenario {
                 runs => {
                     let (first, last) = runs.split_once("..").unwrap_or((runs, runs));
                     let last = if last.is_empty() { Timestamp::MAX } else { at(last) };
-                    special.push(Special { first: at(first), last, words: words.to_owned(), outcome: outcome(words) });
+                    special.push(Special {
+                        first: at(first),
+                        last,
+                        words: words.to_owned(),
+                        outcome: outcome(words),
+                    });
                 }
             }
         }

@@ -18,7 +18,9 @@ impl Lanes {
         let mut free: BTreeSet<usize> = BTreeSet::new();
         let mut lanes = Self { of_intervals: Vec::new(), count: 0 };
         for (begin, end) in intervals {
-            while let Some(Reverse((_, lane))) = busy.peek().copied().filter(|Reverse((end, _))| *end <= begin) {
+            while let Some(Reverse((_, lane))) =
+                busy.peek().copied().filter(|Reverse((end, _))| *end <= begin)
+            {
                 busy.pop();
                 free.insert(lane);
             }
