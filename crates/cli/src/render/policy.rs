@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use jiff::civil::{Time, date};
 use permafrost_domain::policy::PolicySpec;
-use permafrost_domain::retention::{OnExpiry, Reason, RuleName};
+use permafrost_domain::retention::{Lifetime, OnExpiry, Reason, RuleName};
 use permafrost_domain::schedule::Zone;
 use permafrost_domain::simulate::{SimulatedPoint, Simulation, StoreKind};
 
@@ -48,8 +48,8 @@ pub(crate) fn policy_simulation(
     let points = simulation.points.len() as u64;
     format!(
         "From {} to {}: {} points.\n\n{}\n\nHow many points exist (in the backup store + in the archive store):\n\n{}\n{}",
-        day(from),
-        day(until),
+        date_in(&policy.zone(), from),
+        date_in(&policy.zone(), until),
         count(points),
         rules(policy, simulation),
         census(policy, simulation, from, until),
@@ -88,12 +88,16 @@ pub(crate) fn policy_timeline(
     from: Timestamp,
     until: Timestamp,
 ) -> String {
-    let title = format!("{file}: recovery points from {} to {}", day(from), day(until));
+    let zone = policy.zone();
+    let title = format!("{file}: recovery points from {} to {}", date_in(&zone, from), date_in(&zone, until));
     let explanation = policy.explain();
     let caption = Caption {
         title: &title,
         subtitle: explanation.first().map_or("", String::as_str),
-        rule: &|rule| kept(policy, rule).join(", then "),
+        rule: &|rule| match kept(policy, rule).as_slice() {
+            [backup, archive] => format!("{backup}, then {archive}"),
+            kept => kept.concat(),
+        },
     };
     timeline(&caption, simulation, from, until)
 }
@@ -109,10 +113,13 @@ fn rules(policy: &PolicySpec, simulation: &Simulation) -> String {
         Column::Text("LAST DELETED"),
         Column::Text("WHY THE FIRST"),
     ];
+    let zone = policy.zone();
     let rows = policy.retention.rules().map(|rule| {
         let points: Vec<_> = simulation.points.iter().filter(|point| point.rule() == rule.name).collect();
         let mut kept = kept(policy, rule.name).into_iter();
-        let edge = |point: Option<&&SimulatedPoint>| point.map_or("-".to_owned(), |point| day(point.time));
+        let edge = |point: Option<&&SimulatedPoint>| {
+            point.map_or("-".to_owned(), |point| date_in(&zone, point.time))
+        };
         let deleted = points
             .iter()
             .map(|point| point.deleted_on)
@@ -134,11 +141,22 @@ fn rules(policy: &PolicySpec, simulation: &Simulation) -> String {
 /// How long a rule keeps points in the backup store and then, where it does, in the archive store.
 fn kept(policy: &PolicySpec, rule: RuleName) -> Vec<String> {
     let Some(rule) = policy.retention.rule(rule) else { return Vec::new() };
-    let mut kept = vec![rule.backup_store.to_string()];
+    let mut kept = vec![in_words(rule.backup_store)];
     if let OnExpiry::Archive { keep, .. } = rule.on_expiry {
-        kept.push(format!("{keep} archived"));
+        kept.push(in_words(keep.get()));
     }
     kept
+}
+
+/// A lifetime as people say it: `3 months`.
+fn in_words(lifetime: Lifetime) -> String {
+    let (count, unit) = lifetime.parts();
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The date of a moment by the clock of a zone.
+fn date_in(zone: &Zone, moment: Timestamp) -> String {
+    zone.date(moment).to_string()
 }
 
 /// Why its rule took a point, in a few words.

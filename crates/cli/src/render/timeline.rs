@@ -3,7 +3,7 @@
 //!
 //! Bars of a row lie in as few lanes as they fit into, so that a row's height is the number of points that exist at
 //! once. Where bars would be too thin to tell apart, the row shows that number as an area instead. All bars of a
-//! row and store are one path: ten years of daily backups stay below 64 KB.
+//! row and store are one path: ten years of daily backups stay below 32 KB.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ mod lanes;
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 176.0;
 const RIGHT: f64 = 976.0;
-const TOP: f64 = 88.0;
+const TOP: f64 = 104.0;
 const ROW_GAP: f64 = 18.0;
 /// What the bars of all rows share.
 const ROWS_HEIGHT: f64 = 360.0;
@@ -30,7 +30,7 @@ const MIN_ROW_HEIGHT: f64 = 46.0;
 const LANE_HEIGHT: std::ops::RangeInclusive<f64> = 3.0..=11.0;
 const SUM_HEIGHT: f64 = 90.0;
 /// Bars that are thinner than this on the average cannot be told apart.
-const THINNEST_BAR: f64 = 3.0;
+const THINNEST_BAR: f64 = 8.0;
 
 const BACKUP: &str = "#e8893b";
 const ARCHIVE: &str = "#3f7cac";
@@ -168,7 +168,7 @@ impl Drawing {
             };
             line(&mut backup, start, moved, y);
             line(&mut archive, moved, end, y);
-            line(&mut made, start, start + 1.2, y);
+            line(&mut made, start, (start + 1.2).min(RIGHT), y);
         }
         for (path, colour) in [(backup, BACKUP), (archive, ARCHIVE), (made, "#7b341e")] {
             if !path.is_empty() {
@@ -252,16 +252,16 @@ impl Drawing {
     }
 
     fn legend(&mut self) {
-        let mut x = RIGHT - 330.0;
+        let mut x = LEFT;
         for (colour, text, width) in
             [(BACKUP, "in the backup store", 140.0), (ARCHIVE, "in the archive store", 140.0)]
         {
-            self.add(&format!("<rect x=\"{x}\" y=\"22\" width=\"18\" height=\"10\" fill=\"{colour}\"/>\n"));
-            self.say(x + 24.0, 31.0, "s", text);
+            self.add(&format!("<rect x=\"{x}\" y=\"70\" width=\"18\" height=\"10\" fill=\"{colour}\"/>\n"));
+            self.say(x + 24.0, 79.0, "s", text);
             x += width;
         }
-        self.add(&format!("<rect x=\"{x}\" y=\"22\" width=\"2\" height=\"10\" fill=\"#7b341e\"/>\n"));
-        self.say(x + 8.0, 31.0, "s", "backup");
+        self.add(&format!("<rect x=\"{x}\" y=\"70\" width=\"2\" height=\"10\" fill=\"#7b341e\"/>\n"));
+        self.say(x + 8.0, 79.0, "s", "backup");
     }
 }
 
