@@ -17,8 +17,8 @@ pub(crate) fn policy_diff(diff: &PolicyDiff, zone: &Zone, from: Timestamp, until
          Backups to come, from {} to {}:\n\n{}\n\n\
          Points of coming backups that exist (in the backup store + in the archive store):\n\n{}\n",
         existing(&diff.existing),
-        day(from),
-        day(until),
+        zone.date(from),
+        zone.date(until),
         coming(&diff.coming),
         census(&diff.coming, zone, from, until),
     )
