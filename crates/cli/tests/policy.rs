@@ -71,8 +71,15 @@ fn every_mistake_is_shown_where_it_stands_with_what_is_allowed() {
                      \x20   |        ^\n\
                      \x20   = allowed: monday, tuesday, wednesday, thursday, friday, saturday or sunday\n";
         assert!(report.contains(place), "{report}");
-        assert!(report.contains("bad.yaml:6:3: ") && report.contains("weekly, monthly") | report.contains("yearly, monthly"), "{report}");
-        assert!(report.contains("error: bad.yaml is no valid policy: 2 problems [InvalidPolicy]\nHINT: "), "{report}");
+        assert!(
+            report.contains("bad.yaml:6:3: ")
+                && report.contains("weekly, monthly") | report.contains("yearly, monthly"),
+            "{report}"
+        );
+        assert!(
+            report.contains("error: bad.yaml is no valid policy: 2 problems [InvalidPolicy]\nHINT: "),
+            "{report}"
+        );
     }
     let output = permafrost(folder.path(), "policy check bad.yaml -o json");
     assert_eq!(output.status.code(), Some(2));
@@ -92,7 +99,10 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn a_simulation_is_a_json_object_for_each_point() {
-    let points = json(&document("policies"), &format!("policy simulate weekly.yaml --years 10 --from {FROM} --format json"));
+    let points = json(
+        &document("policies"),
+        &format!("policy simulate weekly.yaml --years 10 --from {FROM} --format json"),
+    );
     let points = points.as_array().unwrap();
     assert_eq!(points.len(), 522, "Sundays of ten years");
     let mut fields: Vec<&str> = points[0].as_object().unwrap().keys().map(String::as_str).collect();
@@ -132,7 +142,8 @@ fn pictures_are_small() {
                  daily: {backup_store: P2W}, weekly: {backup_store: P8W}, monthly: {backup_store: P1Y}, \
                  yearly: {backup_store: P1Y, on_expiry: archive, archive_store: P9Y}}\n";
     fs::write(folder.path().join("daily.yaml"), daily).unwrap();
-    let output = permafrost(folder.path(), &format!("policy simulate daily.yaml --from {FROM} --svg daily.svg"));
+    let output =
+        permafrost(folder.path(), &format!("policy simulate daily.yaml --from {FROM} --svg daily.svg"));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).starts_with("From ") && stderr(&output) == "The timeline is in daily.svg.\n");
     let picture = fs::read_to_string(folder.path().join("daily.svg")).unwrap();
@@ -148,16 +159,28 @@ fn pictures_are_small() {
 fn a_diff_tells_what_becomes_of_points() {
     let folder = tempfile::tempdir().unwrap();
     let old = fs::read_to_string(document("policies/weekly.yaml")).unwrap();
-    let new = old
-        .replace("default: {backup_store: P3M}", "default: {backup_store: P1M}")
-        .replace("monthly: {criteria: first_successful, backup_store: P1Y}", "monthly: {criteria: first_successful, backup_store: P2Y}");
+    let new = old.replace("default: {backup_store: P3M}", "default: {backup_store: P1M}").replace(
+        "monthly: {criteria: first_successful, backup_store: P1Y}",
+        "monthly: {criteria: first_successful, backup_store: P2Y}",
+    );
     fs::write(folder.path().join("old.yaml"), old).unwrap();
     fs::write(folder.path().join("new.yaml"), new).unwrap();
-    let line = |text: &str, effect: &str| text.lines().find(|line| line.starts_with(effect)).map(str::to_owned);
+    let line =
+        |text: &str, effect: &str| text.lines().find(|line| line.starts_with(effect)).map(str::to_owned);
     let diff = format!("policy diff old.yaml new.yaml --from {FROM}");
     let immutable = prints(folder.path(), &diff);
-    assert!(line(&immutable, "not shortened").unwrap().contains(" 10  default  2026-10-11 … 2026-12-27  2027-01-11"), "{immutable}");
-    assert!(line(&immutable, "lengthened").unwrap().contains(" 11  monthly  2026-02-01 … 2026-12-06  2027-02-01 → 2028-02-01"), "{immutable}");
+    assert!(
+        line(&immutable, "not shortened")
+            .unwrap()
+            .contains(" 10  default  2026-10-11 … 2026-12-27  2027-01-11"),
+        "{immutable}"
+    );
+    assert!(
+        line(&immutable, "lengthened")
+            .unwrap()
+            .contains(" 11  monthly  2026-02-01 … 2026-12-06  2027-02-01 → 2028-02-01"),
+        "{immutable}"
+    );
     assert!(line(&immutable, "unchanged").unwrap().contains("yearly"), "{immutable}");
     fits_100_columns(&immutable);
     let mutable = prints(folder.path(), &format!("{diff} --immutability disabled"));
@@ -183,7 +206,8 @@ fn a_diff_tells_what_becomes_of_points() {
 
 #[test]
 fn the_documents_picture_is_what_the_command_makes() {
-    let made = prints(&document("policies"), &format!("policy simulate weekly.yaml --from {FROM} --format svg"));
+    let made =
+        prints(&document("policies"), &format!("policy simulate weekly.yaml --from {FROM} --format svg"));
     let path = document("policies/weekly.svg");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &made).unwrap();
@@ -199,8 +223,12 @@ fn every_policy_in_the_document_is_valid() {
     let text = fs::read_to_string(document("policies.md")).unwrap();
     let example = fs::read_to_string(document("policies/weekly.yaml")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let policies: Vec<&str> =
-        text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(policy, _)| policy).collect();
+    let policies: Vec<&str> = text
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```"))
+        .map(|(policy, _)| policy)
+        .collect();
     assert_eq!(policies.len(), 4);
     assert!(example.ends_with(policies[0]), "the document's first policy is that of the picture");
     for (index, policy) in policies.iter().enumerate() {
