@@ -1,4 +1,5 @@
 //! `permafrost policy check`, `simulate` and `diff` as processes: files in, tables, JSON and pictures out.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,9 @@ fn a_valid_file_is_explained() {
     let folder = document("policies");
     let text = prints(&folder, "policy check weekly.yaml");
     assert!(text.starts_with("weekly.yaml is a valid policy.\n"), "{text}");
-    assert!(text.contains("02:00, by the clock of Europe/Berlin"), "{text}");
+    assert!(text.contains("02:00, by the clock of Europe/Berlin") && text.contains("\nyearly: "), "{text}");
     assert_eq!(text.matches(" 02:00 in Europe/Berlin, ").count(), 5, "{text}");
+    fits_100_columns(&text);
     let checked = json(&folder, "policy check weekly.yaml -o json");
     assert_eq!((&checked["valid"], &checked["policy"]["schedule"]["every"]), (&true.into(), &"week".into()));
 }
