@@ -3,12 +3,19 @@
 
 mod instance;
 mod job;
+mod policy;
+mod policy_diff;
+mod policy_problems;
 mod recovery_point;
 #[cfg(test)]
 pub(crate) mod samples;
 mod table;
+mod timeline;
 pub(crate) mod units;
 
 pub(crate) use instance::{instance, instances};
 pub(crate) use job::{job, jobs, readiness};
+pub(crate) use policy::{policy_explained, policy_points, policy_simulation, policy_timeline};
+pub(crate) use policy_diff::policy_diff;
+pub(crate) use policy_problems::policy_problems;
 pub(crate) use recovery_point::{point, points};
