@@ -1,6 +1,9 @@
 //! Configuration: environment variables that the template sets, read once.
 
+use permafrost_domain::immutability::Immutability;
 use permafrost_domain::{Code, Fault};
+
+use crate::clock::Clock;
 
 /// What the template tells every function.
 #[derive(Debug, Clone)]
@@ -11,10 +14,16 @@ pub struct Config {
     pub table_name: String,
     /// The backup store's bucket.
     pub backup_bucket: String,
+    /// The archive store's bucket.
+    pub archive_bucket: String,
     /// The ARN of the vault's key.
     pub key_arn: String,
     /// The folder of PostgreSQL's programs, one folder for each major version.
     pub pg_clients_dir: String,
+    /// How objects are locked until their points expire.
+    pub immutability: Immutability,
+    /// Where functions of the lifecycle get the time from.
+    pub clock: Clock,
 }
 
 impl Config {
@@ -27,8 +36,11 @@ impl Config {
             vault_name: variable("VAULT_NAME")?,
             table_name: variable("TABLE_NAME")?,
             backup_bucket: variable("BACKUP_BUCKET")?,
+            archive_bucket: variable("ARCHIVE_BUCKET")?,
             key_arn: variable("KEY_ARN")?,
             pg_clients_dir: variable("PG_CLIENTS_DIR")?,
+            immutability: word("IMMUTABILITY")?,
+            clock: if std::env::var_os("CLOCK").is_some() { word("CLOCK")? } else { Clock::Real },
         })
     }
 }
@@ -53,5 +65,13 @@ pub fn number<T: std::str::FromStr>(name: &str) -> Result<T, Fault> {
     text.parse().map_err(|_| {
         Fault::new(Code::InvalidConfiguration, format!("{name} is {text:?}, expected a whole number"))
             .on(format!("variable {name}"))
+    })
+}
+
+/// A variable that is one of the words of `T`.
+fn word<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, Fault> {
+    let text = variable(name)?;
+    serde_json::from_value(serde_json::Value::String(text)).map_err(|error| {
+        Fault::new(Code::InvalidConfiguration, format!("{name}: {error}")).on(format!("variable {name}"))
     })
 }

@@ -41,7 +41,7 @@ impl OpenFiles {
             job: self.job,
             order: &self.order,
             programs: &tools.programs,
-            store: &tools.store,
+            store: &self.point.store,
             layout: self.point.layout,
             manifest: &self.point.manifest,
             toc: &self.toc,

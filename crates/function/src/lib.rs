@@ -6,6 +6,8 @@
 pub mod clock;
 pub mod config;
 pub mod files;
+pub mod lock;
+pub mod objects;
 pub mod point;
 pub mod progress;
 pub mod restore;
