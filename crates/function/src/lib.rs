@@ -9,6 +9,7 @@ pub mod files;
 pub mod lock;
 pub mod objects;
 pub mod point;
+pub mod postpone;
 pub mod progress;
 pub mod restore;
 pub mod runtime;

@@ -8,7 +8,7 @@ use permafrost_domain::Fault;
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::retention::StampedRetention;
 use permafrost_vault::object_lock::LegalHold;
-use permafrost_vault::{LockMode, Manifest, ObjectRef, ObjectVersion, PointLayout, Store};
+use permafrost_vault::{Manifest, ObjectRef, ObjectVersion, PointLayout, Store};
 
 use crate::objects::{PointObjects, for_each, plan_of};
 use crate::tools::Tools;
@@ -28,7 +28,7 @@ pub async fn lock_point(
     retention: &StampedRetention,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
-    if LockMode::of(tools.config.immutability).is_none() {
+    if tools.config.immutability.lock_mode().is_none() {
         return Ok(None);
     }
     let plan = plan_of(tools, layout).await?;
@@ -46,7 +46,7 @@ pub async fn extend_lock(
     point: &RecoveryPoint,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
-    if LockMode::of(tools.config.immutability).is_none() {
+    if tools.config.immutability.lock_mode().is_none() {
         return Ok(None);
     }
     let mut objects = PointObjects::of(tools, point).await?;
@@ -99,7 +99,7 @@ pub async fn lock_until<'a>(
     until: Timestamp,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    let Some(mode) = LockMode::of(tools.config.immutability).filter(|_| until > now) else { return Ok(()) };
+    let Some(mode) = tools.config.immutability.lock_mode().filter(|_| until > now) else { return Ok(()) };
     let lock = async |store: &Store, object: &ObjectVersion| store.lock_until(layout, object, mode, until).await;
     Ok(for_each(store, objects, lock).await?)
 }

@@ -2,7 +2,7 @@
 //!
 //! Here, and nowhere else, it is decided from which store its segments are read.
 
-use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::{Code, Fault, InstanceId, PointId};
 use permafrost_engine::EngineError;
 use permafrost_pgarchive::TableOfContents;
@@ -26,6 +26,18 @@ pub struct OpenPoint {
 }
 
 impl OpenPoint {
+    /// Finds a point whose descriptions are to be read, and opens it: they are in a hot class as long as it is there.
+    ///
+    /// # Errors
+    /// There is no such point, it is deleted or damaged, or those of [`OpenPoint::open`].
+    pub async fn to_describe(tools: &Tools, instance: InstanceId, id: PointId) -> Result<Self, Fault> {
+        let point = tools.catalog.point(instance, id).await?;
+        if matches!(point.state, PointState::Expiring | PointState::Expired | PointState::Damaged) {
+            return Err(not_available(&point));
+        }
+        Self::open(tools, &point).await
+    }
+
     /// Finds a point that is to be restored, and opens it.
     ///
     /// # Errors
@@ -33,8 +45,7 @@ impl OpenPoint {
     pub async fn to_restore(tools: &Tools, instance: InstanceId, id: PointId) -> Result<Self, Fault> {
         let point = tools.catalog.point(instance, id).await?;
         if !point.state.is_readable() {
-            let message = format!("the recovery point is {:?}", point.state);
-            return Err(Fault::new(Code::ObjectMissing, message).on(format!("recovery point {}", point.id)));
+            return Err(not_available(&point));
         }
         if let Some(until) = point.rehydrated_until.filter(|until| *until <= clock::now()) {
             let message = format!("the recovery point was rehydrated until {until}");
@@ -76,6 +87,11 @@ impl OpenPoint {
         let body = tools.store.get(&self.layout, &self.manifest.toc).await?;
         Ok(TableOfContents::read(&mut body.as_ref()).map_err(EngineError::Toc)?)
     }
+}
+
+fn not_available(point: &RecoveryPoint) -> Fault {
+    let message = format!("the recovery point is {:?}", point.state);
+    Fault::new(Code::RecoveryPointNotAvailable, message).on(format!("recovery point {}", point.id))
 }
 
 /// The manifest of `point`, as documents name it; its size is not known.

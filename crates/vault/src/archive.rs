@@ -87,7 +87,7 @@ impl Store {
             .key(&key)
             .copy_source(from.copy_source(layout, object))
             .if_none_match("*")
-            .storage_class(storage_class(class))
+            .storage_class(StorageClass::from(class.storage_class()))
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .server_side_encryption(ServerSideEncryption::AwsKms)
             .ssekms_key_id(&self.kms_key)
@@ -126,8 +126,8 @@ impl Store {
         let refused = |reason: String| VaultError::Refused { key: key.clone(), reason };
         // S3 does not name the class STANDARD.
         let found = head.storage_class.as_ref().map_or("STANDARD", StorageClass::as_str);
-        if found != storage_class(class).as_str() {
-            return Err(refused(format!("the copy is of the class {found}, not {}", storage_class(class))));
+        if found != class.storage_class() {
+            return Err(refused(format!("the copy is of the class {found}, not {}", class.storage_class())));
         }
         let version = head.version_id.ok_or_else(|| refused("the store keeps no versions".to_owned()))?;
         Ok(Some(ObjectRef { version, ..object.clone() }))
@@ -139,13 +139,6 @@ impl Store {
         // Keys of the vault hold nothing that a URL would have to quote; versions may.
         let version: String = version.bytes().map(url_byte).collect();
         format!("{bucket}/{key}?versionId={version}")
-    }
-}
-
-fn storage_class(class: ArchiveClass) -> StorageClass {
-    match class {
-        ArchiveClass::FlexibleRetrieval => StorageClass::Glacier,
-        ArchiveClass::DeepArchive => StorageClass::DeepArchive,
     }
 }
 

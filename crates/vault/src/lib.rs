@@ -39,7 +39,7 @@ pub use file_writer::FileWriter;
 pub use folder::{Folder, WrittenFile};
 pub use layout::PointLayout;
 pub use manifest::Manifest;
-pub use object_lock::{LockMode, ObjectLock};
+pub use object_lock::ObjectLock;
 pub use plan::DumpPlan;
 pub use rehydration::Rehydration;
 pub use segment::{FrameLocation, SegmentWriter};

@@ -12,21 +12,12 @@ use aws_sdk_s3::types::{
     ObjectLockRetentionMode,
 };
 use jiff::Timestamp;
-use permafrost_domain::immutability::Immutability;
+use permafrost_domain::immutability::LockMode;
 
 use crate::erasure::ObjectVersion;
 use crate::error::VaultError;
 use crate::layout::PointLayout;
 use crate::store::Store;
-
-/// How strong a lock is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LockMode {
-    /// Whoever has the right to bypass it may.
-    Governance,
-    /// Nobody may, the account's root included.
-    Compliance,
-}
 
 /// Whether a version is kept whatever its lock says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,17 +38,6 @@ pub struct ObjectLock {
     pub hold: LegalHold,
 }
 
-impl LockMode {
-    /// The mode of a vault with this immutability; none where it is disabled.
-    pub fn of(immutability: Immutability) -> Option<Self> {
-        match immutability {
-            Immutability::Disabled => None,
-            Immutability::Enabled => Some(Self::Governance),
-            Immutability::Locked => Some(Self::Compliance),
-        }
-    }
-}
-
 impl ObjectLock {
     /// Whether this keeps a version from being deleted at `now`.
     pub fn keeps(&self, now: Timestamp) -> bool {
@@ -66,7 +46,7 @@ impl ObjectLock {
 
     /// Whether this keeps a version as long and as strongly as `mode` until `until`.
     fn is_at_least(&self, mode: LockMode, until: Timestamp) -> bool {
-        self.retention.is_some_and(|(found, found_until)| found >= mode && found_until >= until)
+        self.retention.is_some_and(|(found, end)| stronger(found, mode) == found && end >= until)
     }
 }
 
@@ -101,7 +81,7 @@ impl Store {
             return Ok(());
         }
         // A stronger lock that ends earlier is lengthened as it is.
-        let mode = found.retention.map_or(mode, |(found, _)| found.max(mode));
+        let mode = found.retention.map_or(mode, |(found, _)| stronger(found, mode));
         let until = found.retention.map_or(until, |(_, found)| found.max(until));
         let retention = ObjectLockRetention::builder()
             .mode(match mode {
@@ -186,6 +166,11 @@ impl Store {
         };
         Ok(ObjectLock { retention, hold })
     }
+}
+
+/// The one that fewer can undo.
+fn stronger(a: LockMode, b: LockMode) -> LockMode {
+    if a == LockMode::Compliance { a } else { b }
 }
 
 /// The first whole second that is not before `time`: S3 keeps no fractions.

@@ -56,13 +56,9 @@ impl Store {
         days: RehydrationDays,
     ) -> Result<(), VaultError> {
         let key = layout.key(&object.key);
-        let refused = |reason: String| VaultError::Refused { key: key.clone(), reason };
-        let parameters = GlacierJobParameters::builder().tier(match tier {
-            RetrievalTier::Bulk => Tier::Bulk,
-            RetrievalTier::Standard => Tier::Standard,
-            RetrievalTier::Expedited => Tier::Expedited,
-        });
-        let parameters = parameters.build().map_err(|error| refused(error.to_string()))?;
+        let parameters = GlacierJobParameters::builder().tier(Tier::from(tier.as_str())).build();
+        let parameters = parameters
+            .map_err(|error| VaultError::Refused { key: key.clone(), reason: error.to_string() })?;
         let request = RestoreRequest::builder().days(i32::from(days.get())).glacier_job_parameters(parameters);
         let asked = self
             .client

@@ -73,7 +73,7 @@ async fn archived_segments_are_read_when_they_are_rehydrated() {
     let rehydration = || stores.archive.rehydration(&stores.layout, &version);
     assert_eq!(rehydration().await.unwrap(), Rehydration::Frozen);
     let ask = || {
-        let days = RehydrationDays::new(10).unwrap();
+        let days = RehydrationDays::try_from(10).unwrap();
         stores.archive.rehydrate(&stores.layout, &version, RetrievalTier::Bulk, days)
     };
     ask().await.unwrap();

@@ -6,8 +6,9 @@ mod support;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use permafrost_domain::immutability::LockMode;
 use permafrost_vault::object_lock::LegalHold;
-use permafrost_vault::{LockMode, ObjectLock, ObjectVersion, VaultError};
+use permafrost_vault::{ObjectLock, ObjectVersion, VaultError};
 
 use support::stores;
 
