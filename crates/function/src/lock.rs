@@ -16,7 +16,7 @@ use crate::tools::Tools;
 /// Locks the objects of a point that is about to be committed: between the manifest, which lies in the store as
 /// `written`, and the catalog's transaction. May be repeated; locks are lengthened and never shortened.
 ///
-/// Returns until when the point is locked: its `locked_until`; nothing where the vault is not immutable.
+/// Returns until when the point is locked where it is: its `locked_until`; nothing where the vault is not immutable.
 ///
 /// # Errors
 /// The store refuses a lock, or does not keep it. Then nothing is visible yet, and the commit fails.
@@ -37,7 +37,7 @@ pub async fn lock_point(
 }
 
 /// Locks the objects of a committed point until the times that its retention says now: after it was lengthened.
-/// Returns until when the point is locked.
+/// Returns until when the point is locked where it is.
 ///
 /// # Errors
 /// What names its objects cannot be read; the store refuses a lock, or does not keep it.
@@ -83,7 +83,8 @@ async fn lock_objects(
     lock_until(tools, &tools.store, layout, &objects.segments, retention.backup_store_until, now).await?;
     lock_until(tools, &tools.archive, layout, &objects.archived, end, now).await?;
     lock_until(tools, &tools.store, layout, objects.hot(), end, now).await?;
-    Ok(Some(end).filter(|end| *end > now))
+    let until = if objects.archived.is_empty() { retention.backup_store_until } else { end };
+    Ok(Some(until).filter(|until| *until > now))
 }
 
 /// Locks objects of a point until `until` as the vault's immutability wants; nothing where it wants nothing, or the

@@ -112,7 +112,11 @@ async fn copy(
     let reference = ArchiveRef { key: named.key, version: named.version, sha256, class };
     let change =
         PointChange { archive: Some(reference), next_due: NextDue::At(now), ..PointChange::default() };
-    Ok(Some(tools.catalog.move_point(point, PointState::Archived, &change).await?))
+    let mut archived = tools.catalog.move_point(point, PointState::Archived, &change).await?;
+    if tools.config.immutability.lock_mode().is_some() && until > now {
+        archived = tools.catalog.record_lock(archived.instance, archived.id, until).await?;
+    }
+    Ok(Some(archived))
 }
 
 /// Deletes the segments in the backup store, once every copy has been found in the archive store.

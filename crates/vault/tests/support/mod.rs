@@ -19,6 +19,7 @@ static VAULTS: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Stores {
     pub(crate) client: Client,
     pub(crate) backup: Store,
+    #[allow(dead_code, reason = "not every test archives")]
     pub(crate) archive: Store,
     pub(crate) layout: PointLayout,
 }
