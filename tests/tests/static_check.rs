@@ -93,7 +93,11 @@ fn paths_close_the_job() {
     let caught = "            Catch:\n              - ErrorEquals: [States.ALL]\n";
     let some = "            Catch:\n              - ErrorEquals: [States.Timeout]\n";
     sees(rule, &Machine("lifecycle", caught, some), "ApplyRetention lets a failure end the execution");
-    sees(rule, &Machine("lifecycle", "                CloseJob:\n", "                EndJob:\n"), "has no CloseJob");
+    sees(
+        rule,
+        &Machine("lifecycle", "                CloseJob:\n", "                EndJob:\n"),
+        "has no CloseJob",
+    );
 }
 
 /// Every state is reached, leads somewhere, and where it leads to exists; names are unique in a machine.
@@ -383,7 +387,10 @@ fn schedule_roles_allow_exactly_their_start() {
     sees(rule, &Template("scheduler.amazonaws.com", "states.amazonaws.com"), "trusts others");
     sees(
         rule,
-        &Template("RoleArn: !GetAtt LifecycleScheduleRole.Arn", "RoleArn: !GetAtt BackupStateMachineRole.Arn"),
+        &Template(
+            "RoleArn: !GetAtt LifecycleScheduleRole.Arn",
+            "RoleArn: !GetAtt BackupStateMachineRole.Arn",
+        ),
         "trusts others than the scheduler",
     );
 }

@@ -26,7 +26,7 @@ use permafrost_domain::{Fault, InstanceId, JobId, PointId};
 use permafrost_function::{Tools, clock};
 use serde::{Deserialize, Serialize};
 
-use crate::due::{busy_instances, deleted_instances, due_points, points_of};
+use crate::due::{busy_instances, deleted_instances, due_points, points_there};
 
 /// The most points that one run acts on: the Map's items travel in a payload of 256 KB.
 const MAX_ITEMS: usize = 600;
@@ -143,8 +143,8 @@ impl Run<'_> {
     /// Plans what is left of an instance whose data was deleted; removes the instance when nothing is.
     async fn data_deletion(&mut self, instance: InstanceId) -> Result<(), Fault> {
         let (holdings, facts) = self.facts(instance).await?;
-        let points = points_of(self.tools, instance).await?;
-        if points.iter().all(|point| point.state == PointState::Expired) {
+        let points = points_there(self.tools, instance, MAX_ITEMS).await?;
+        if points.is_empty() {
             tracing::info!(%instance, "all data of the instance is gone");
             return Ok(self.tools.catalog.remove_instance(instance, self.now).await?);
         }
@@ -228,9 +228,9 @@ impl Run<'_> {
     /// Looks at a point again when it may be another thing, so that what is kept is not read every hour.
     async fn postpone(&self, point: &RecoveryPoint, reason: KeepReason) -> Result<(), Fault> {
         let until = match reason {
-            KeepReason::Locked { until } | KeepReason::Rehydrated { until } | KeepReason::NotDue { due: until } => {
-                until
-            }
+            KeepReason::Locked { until }
+            | KeepReason::Rehydrated { until }
+            | KeepReason::NotDue { due: until } => until,
             KeepReason::LegalHold | KeepReason::RetainedForever | KeepReason::SoftDeleted { .. } => {
                 self.now.saturating_add(UNTIL_LOOKED_AT_AGAIN).unwrap_or(Timestamp::MAX)
             }
@@ -256,10 +256,7 @@ enum LeftOver {
 }
 
 /// The points that the plan leaves alone, with why.
-fn kept<'p>(
-    plan: &RetentionPlan,
-    points: &'p [RecoveryPoint],
-) -> Vec<(&'p RecoveryPoint, KeepReason)> {
+fn kept<'p>(plan: &RetentionPlan, points: &'p [RecoveryPoint]) -> Vec<(&'p RecoveryPoint, KeepReason)> {
     let of = |id: PointId| points.iter().find(|point| point.id == id);
     plan.kept.iter().filter_map(|kept| Some((of(kept.point)?, kept.reason))).collect()
 }
