@@ -5,10 +5,10 @@ use permafrost_catalog::{Catalog, CatalogError, CommitOutcome, JobOutcome, Snaps
 use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::instance::{Instance, ProtectionStatus};
-use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
+use permafrost_domain::job::{BackupOrder, Job, JobStatus, Operation, Progress, RestoreOrder};
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::restore_options::{Content, RestoreOptions};
-use permafrost_domain::retention::{Rule, StampedRetention};
+use permafrost_domain::retention::{Rule, RuleName, StampedRetention};
 use permafrost_domain::policy::{Policy, PolicySpec};
 use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId, PolicyId};
 use serde_json::json;
@@ -35,6 +35,9 @@ pub(crate) fn instance(n: u32) -> Instance {
         latest_point: None,
         latest_consistent_at: None,
         running_backup: None,
+        policy: None,
+        stopped: None,
+        deletion: None,
     }
 }
 
@@ -54,6 +57,7 @@ pub(crate) fn job(operation: Operation, instance: &Instance, seconds: i64) -> Jo
         warnings: Vec::new(),
         readiness: None,
         point: None,
+        backup: None,
         restore: None,
         files: None,
         execution: None,
@@ -83,6 +87,12 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
             ],
         }),
         point: Some(PointId::of_backup(earlier)),
+        backup: Some(BackupOrder {
+            kind: BackupKind::Scheduled,
+            rule: Some(RuleName::Yearly),
+            policy: Some(PolicyId::new(at(0), 4)),
+            scheduled_at: Some(at(3)),
+        }),
         restore: Some(Box::new(RestoreOrder {
             point: PointId::of_backup(earlier),
             target: instance.data_source.clone(),
@@ -126,6 +136,10 @@ pub(crate) fn point(job: &Job) -> RecoveryPoint {
             version: "v1".to_owned(),
             sha256: "0".repeat(64),
         },
+        archive: None,
+        rehydrated_until: None,
+        legal_hold: false,
+        locked_until: None,
     }
 }
 
