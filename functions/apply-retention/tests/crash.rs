@@ -1,5 +1,5 @@
 //! The crash matrix of archiving and deleting: the process dies at every call of S3 and DynamoDB, before the call is
-//! sent and after it took effect, and the step is run again.
+//! sent and, where it changes something, after it took effect; and the step is run again.
 //!
 //! Whatever happens, the end is the same as without a death; and after every death a point that is not being deleted has
 //! all of its descriptions, and all of its segments in one store at least.
@@ -115,7 +115,7 @@ async fn archiving_ends_the_same_wherever_it_dies() {
             }
         }
     }
-    assert!(deaths > 40, "the matrix has only {deaths} deaths");
+    assert!(deaths > 35, "the matrix has only {deaths} deaths");
 }
 
 /// Every death of deleting a point of the backup store ends in a tombstone and no object at all.
@@ -155,5 +155,5 @@ async fn deleting_ends_the_same(archive_until: Option<&str>) {
             }
         }
     }
-    assert!(deaths > 40, "the matrix has only {deaths} deaths");
+    assert!(deaths > 25, "the matrix has only {deaths} deaths");
 }
