@@ -12,8 +12,9 @@ use crate::Catalog;
 use crate::due::{is_under_way, place};
 use crate::error::CatalogError;
 use crate::expression::Expression;
+use crate::keys::{Key, PK};
 use crate::move_point::placed;
-use crate::record::{Record, nested, text};
+use crate::record::{Record, decode, nested, text};
 use crate::write::Written;
 
 /// How often a change is decided anew because the point changed in between.
@@ -28,6 +29,15 @@ pub enum LegalHold {
     Released,
 }
 
+/// Whether a point may be given a shorter life than it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortening {
+    /// Never.
+    Refused,
+    /// Where its objects are not locked for longer.
+    Allowed,
+}
+
 impl Catalog {
     /// Puts `point` under legal hold, or releases it; the point after it. May be repeated.
     ///
@@ -39,15 +49,15 @@ impl Catalog {
         point: PointId,
         hold: LegalHold,
     ) -> Result<RecoveryPoint, CatalogError> {
-        let held = hold == LegalHold::Held;
+        let is_held = hold == LegalHold::Held;
         for _ in 0..ATTEMPTS {
             let there = self.point(instance, point).await?;
             refuse_deleted(&there)?;
-            if there.legal_hold == held {
+            if there.legal_hold == is_held {
                 return Ok(there);
             }
-            let after = RecoveryPoint { legal_hold: held, ..there.clone() };
-            let change = Expression::new().set("legal_hold", AttributeValue::Bool(held));
+            let after = RecoveryPoint { legal_hold: is_held, ..there.clone() };
+            let change = Expression::new().set("legal_hold", AttributeValue::Bool(is_held));
             let change = if is_under_way(there.state) { change } else { placed(change, place(&after)) };
             match self.change_point(&there, change).await {
                 Err(CatalogError::PointChanged { .. }) => {}
@@ -60,26 +70,45 @@ impl Catalog {
     /// Stamps `retention` on `point`, as it was read; the point after it. Never shortens its life.
     ///
     /// # Errors
-    /// `RetentionShortened` where the point would be deleted earlier than it is now, `RecoveryPointDeleted`,
-    /// `PointChanged`, `RecoveryPointNotFound`. May be repeated.
+    /// As [`Catalog::restamp_point`].
     pub async fn lengthen_retention(
         &self,
         point: &RecoveryPoint,
         retention: &StampedRetention,
     ) -> Result<RecoveryPoint, CatalogError> {
+        self.restamp_point(point, retention, Shortening::Refused).await
+    }
+
+    /// Stamps `retention` on `point`, as it was read; the point after it. Where that is allowed, the point may be
+    /// deleted earlier than it would be now, but never before its locks end.
+    ///
+    /// # Errors
+    /// `RetentionShortened` where it would be deleted earlier than it may; `RecoveryPointDeleted`, `PointChanged`,
+    /// `RecoveryPointNotFound`. The same call again succeeds and changes nothing.
+    pub async fn restamp_point(
+        &self,
+        point: &RecoveryPoint,
+        retention: &StampedRetention,
+        shortening: Shortening,
+    ) -> Result<RecoveryPoint, CatalogError> {
         refuse_deleted(point)?;
-        let until = point.retention.deleted_on();
-        if retention.deleted_on() < until {
+        let at_least = match shortening {
+            Shortening::Refused => Some(point.retention.deleted_on()).max(point.locked_until),
+            Shortening::Allowed => point.locked_until,
+        };
+        if let Some(until) = at_least.filter(|until| retention.deleted_on() < *until) {
             return Err(CatalogError::RetentionShortened { point: point.id, until });
         }
         let after = RecoveryPoint { retention: retention.clone(), ..point.clone() };
-        let change = Expression::new().set("retention", nested(&point.key(), retention)?);
+        let change = locked_as_read(point).set("retention", nested(&point.key(), retention)?);
         let change = if is_under_way(point.state) { change } else { placed(change, place(&after)) };
         match self.change_point(point, change).await {
             Err(CatalogError::PointChanged { .. }) => {
                 let there = self.point(point.instance, point.id).await?;
-                let same = there.state == point.state && there.retention == *retention;
-                if same { Ok(there) } else { Err(CatalogError::PointChanged { point: point.id, state: there.state }) }
+                if there.state == point.state && there.retention == *retention {
+                    return Ok(there);
+                }
+                Err(CatalogError::PointChanged { point: point.id, state: there.state })
             }
             done => done,
         }
@@ -98,17 +127,23 @@ impl Catalog {
     ) -> Result<RecoveryPoint, CatalogError> {
         for _ in 0..ATTEMPTS {
             let there = self.point(instance, point).await?;
-            let locked = Expression::new().set("locked_until", text(until));
-            let locked = match there.locked_until {
-                Some(earlier) if earlier >= until => return Ok(there),
-                Some(earlier) => locked.only_if("locked_until", text(earlier)),
-                None => locked.only_if_absent("locked_until").only_if_present(crate::keys::PK),
-            };
+            if there.locked_until.is_some_and(|recorded| recorded >= until) {
+                return Ok(there);
+            }
+            let locked = locked_as_read(&there).set("locked_until", text(until)).only_if_present(PK);
             if let Written::Done(item) = self.update(&there.key(), locked).await? {
-                return crate::record::decode(item);
+                return decode(item);
             }
         }
         Err(changes_all_the_time(instance, point))
+    }
+}
+
+/// Demands that the locks of `point` are as they were read.
+fn locked_as_read(point: &RecoveryPoint) -> Expression {
+    match point.locked_until {
+        Some(until) => Expression::new().only_if("locked_until", text(until)),
+        None => Expression::new().only_if_absent("locked_until"),
     }
 }
 
@@ -124,7 +159,7 @@ fn refuse_deleted(point: &RecoveryPoint) -> Result<(), CatalogError> {
 
 fn changes_all_the_time(instance: InstanceId, point: PointId) -> CatalogError {
     CatalogError::Conflict {
-        key: crate::keys::Key::Point(instance, point).to_string(),
+        key: Key::Point(instance, point).to_string(),
         found: "it changes all the time".to_owned(),
     }
 }

@@ -204,7 +204,7 @@ mod tests {
     fn period(at: Timestamp, rule: u32) -> PeriodClaim {
         let rules = RuleName::PERIODIC;
         let rule = rules[rule as usize % rules.len()];
-        PeriodClaim::of(rule, day_of(at), WeekStart::default()).unwrap()
+        PeriodClaim::of(rule, day_of(at), WeekStart::Monday).unwrap()
     }
 
     fn any_key() -> impl Strategy<Value = Key> {
@@ -249,7 +249,8 @@ mod tests {
     #[test]
     fn other_text_is_no_key() {
         let job = JobId::new(Timestamp::UNIX_EPOCH, 1);
-        let (instance, plan) = (InstanceId::new(Timestamp::UNIX_EPOCH, 1), PlanId::new(Timestamp::UNIX_EPOCH, 1));
+        let (instance, plan) =
+            (InstanceId::new(Timestamp::UNIX_EPOCH, 1), PlanId::new(Timestamp::UNIX_EPOCH, 1));
         for (pk, sk) in [
             (format!("JOB#{job}"), "TASK#007"),
             (format!("JOB#{job}"), "TASK#+7"),

@@ -3,7 +3,7 @@
 //! Its records come with the jobs and go with their ends, in the same transactions.
 
 use jiff::Timestamp;
-use permafrost_domain::job::{Job, Operation};
+use permafrost_domain::job::{Job, KEPT, Operation};
 use permafrost_domain::wire::Page;
 use permafrost_domain::{InstanceId, JobId};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,10 @@ impl Record for OpenJob {
 
     fn listed(&self) -> Option<(String, String)> {
         Some((OPEN_JOBS.to_owned(), self.job.to_string()))
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.opened_at.saturating_add(KEPT).unwrap_or(Timestamp::MAX))
     }
 }
 
@@ -83,12 +87,8 @@ pub(crate) fn and_open(transaction: Transaction, job: &Job) -> Result<Transactio
     if job.status.has_ended() {
         return Ok(transaction);
     }
-    let open = OpenJob {
-        job: job.id,
-        operation: job.operation,
-        instance: job.instance,
-        opened_at: job.created_at,
-    };
+    let open =
+        OpenJob { job: job.id, operation: job.operation, instance: job.instance, opened_at: job.created_at };
     // The condition on the job is its condition too.
     Ok(transaction.put(Part::OpenJob, encode(&open)?, Expression::new()))
 }

@@ -25,7 +25,7 @@ use crate::read::query_limit;
 use crate::record::{Record, decode, encode, invalid, key_of, text};
 use crate::transaction::{Outcome, Part, Transaction};
 
-/// How many actions, and how many points that are left alone, a part holds: about 300 KB.
+/// How many actions, and how many points that are left alone, a part holds: about 200 KB.
 const IN_A_PART: usize = 600;
 /// How many of either a plan can list: what one transaction takes is 4 MB.
 const MAX_LISTED: usize = 12 * IN_A_PART;
@@ -101,7 +101,7 @@ impl Catalog {
         };
         let mut transaction = Transaction::new().put_new(Part::Plan, encode(&summary)?);
         for part in parts_of(plan) {
-            transaction = transaction.put_new(Part::PlanPart(part.part), encode(&part)?);
+            transaction = transaction.put_new(Part::Listed(part.part), encode(&part)?);
         }
         match self.transact(transaction).await? {
             Outcome::Done => Ok(plan.clone()),
@@ -184,8 +184,10 @@ impl Catalog {
         let more = output.last_evaluated_key.is_some();
         let items: Vec<RetentionPlanSummary> =
             output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
-        let next =
-            items.last().filter(|_| more).map(|last| Continuation::RetentionPlans { plan: last.id }.to_token());
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| Continuation::RetentionPlans { plan: last.id }.to_token());
         Ok(Page { items, next })
     }
 }

@@ -7,7 +7,7 @@ mod support;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{
-    Catalog, CatalogError, DueShard, ExpiryGround, LegalHold, NextDue, PointChange, Seed,
+    Catalog, CatalogError, DueShard, ExpiryGround, LegalHold, NextDue, PointChange, Seed, Shortening,
 };
 use permafrost_domain::instance::StopMode;
 use permafrost_domain::recovery_point::{ArchiveRef, PointState, RecoveryPoint};
@@ -59,7 +59,7 @@ async fn a_point_is_moved_rehydrated_and_deleted_and_every_step_meets_itself() {
         ..points[0].retention.clone()
     };
     let begin_with = catalog.lengthen_retention(&points[0], &stamp).await.unwrap();
-    let moves = [
+    let life = [
         (Archiving, PointChange::default(), begin_with.retention.backup_store_until),
         (Available, PointChange::default(), begin_with.retention.backup_store_until),
         (Archiving, PointChange::default(), begin_with.retention.backup_store_until),
@@ -69,7 +69,7 @@ async fn a_point_is_moved_rehydrated_and_deleted_and_every_step_meets_itself() {
         (Archived, PointChange::default(), archived_until),
     ];
     let mut there = begin_with;
-    for (to, change, due) in moves {
+    for (to, change, due) in life {
         let moved = catalog.move_point(&there, to, &change).await.unwrap();
         assert_eq!(catalog.move_point(&there, to, &change).await.unwrap(), moved, "{to:?} met itself");
         assert_eq!(catalog.point(shop.id, there.id).await.unwrap(), moved);
@@ -112,7 +112,10 @@ async fn the_table_of_transitions_decides_and_a_refused_move_changes_nothing() {
                 Ok(moved) => assert!(allowed && moved.state == to && after.state == to, "{from:?} {to:?}"),
                 Err(error) => {
                     assert!(!allowed, "{from:?} {to:?}: {error:?}");
-                    assert!(matches!(error, CatalogError::PointNotMoved { .. }), "{from:?} {to:?}: {error:?}");
+                    assert!(
+                        matches!(error, CatalogError::PointNotMoved { .. }),
+                        "{from:?} {to:?}: {error:?}"
+                    );
                     assert_eq!(after, there, "{from:?} {to:?}");
                 }
             }
@@ -137,7 +140,10 @@ async fn who_read_what_is_no_more_is_refused() {
         begin(&catalog, old).await.unwrap_err(),
         catalog.move_point(old, PointState::Archiving, &PointChange::default()).await.unwrap_err(),
     ] {
-        assert!(matches!(error, CatalogError::PointChanged { state: PointState::Available, .. }), "{error:?}");
+        assert!(
+            matches!(error, CatalogError::PointChanged { state: PointState::Available, .. }),
+            "{error:?}"
+        );
     }
     // Sent to the archive instead.
     let archived = StampedRetention {
@@ -224,7 +230,11 @@ async fn the_next_newest_point_is_the_newest_good_one_when_one_is_damaged() {
     assert_eq!(newest_of(shop.id).await, None);
     assert_eq!(catalog.latest_point(shop.id).await.unwrap_err().code(), Code::RecoveryPointNotFound);
     let last = catalog.point(shop.id, points[0].id).await.unwrap();
-    assert_eq!(begin(&catalog, &last).await.unwrap_err().code(), Code::CatalogConflict, "no good one is known");
+    assert_eq!(
+        begin(&catalog, &last).await.unwrap_err().code(),
+        Code::CatalogConflict,
+        "no good one is known"
+    );
 }
 
 #[tokio::test]
@@ -295,6 +305,27 @@ async fn of_two_that_delete_one_point_both_succeed_and_it_is_counted_once() {
         assert_eq!((one.unwrap().state, two.unwrap().state), (PointState::Expiring, PointState::Expiring));
         assert_eq!(catalog.instance_facts(shop.id).await.unwrap().points, left);
     }
+}
+
+#[tokio::test]
+async fn a_life_is_shortened_where_that_is_asked_for_and_never_below_its_locks() {
+    let catalog = table().await.catalog;
+    let (shop, points) = with_points(&catalog, 1, [10, 20]).await;
+    let until =
+        |until: Timestamp| StampedRetention { backup_store_until: until, ..points[0].retention.clone() };
+    let shortened = catalog.restamp_point(&points[0], &until(at(5_000)), Shortening::Allowed).await.unwrap();
+    assert_eq!(shortened, RecoveryPoint { retention: until(at(5_000)), ..points[0].clone() });
+    assert!(is_due(&catalog, shortened.id, at(5_000)).await);
+    let locked = catalog.record_lock(shop.id, shortened.id, at(4_000)).await.unwrap();
+    for shortening in [Shortening::Allowed, Shortening::Refused] {
+        let error = catalog.restamp_point(&locked, &until(at(3_999)), shortening).await.unwrap_err();
+        assert_eq!(error.code(), Code::RetentionCannotBeShortened);
+    }
+    // Locked since it was read.
+    let error = catalog.restamp_point(&shortened, &until(at(3_000)), Shortening::Allowed).await.unwrap_err();
+    assert_eq!(error.code(), Code::CatalogConflict, "{error:?}");
+    let shortest = catalog.restamp_point(&locked, &until(at(4_000)), Shortening::Allowed).await.unwrap();
+    assert_eq!(catalog.point(shop.id, locked.id).await.unwrap(), shortest);
 }
 
 #[tokio::test]

@@ -45,7 +45,11 @@ async fn a_job_is_open_until_it_ends() {
         catalog.open_job(&restore).await.unwrap();
     }
     catalog.request_cancel(restore.id).await.unwrap();
-    assert_eq!(open(&catalog).await, [failed.id, restore.id], "the oldest first, and one that is being cancelled");
+    assert_eq!(
+        open(&catalog).await,
+        [failed.id, restore.id],
+        "the oldest first, and one that is being cancelled"
+    );
     let outcome = JobOutcome::Failed(Fault::new(Code::SnapshotLost, "lost"));
     for ended in [failed.id, restore.id] {
         for _ in 0..2 {
@@ -74,7 +78,10 @@ async fn open_jobs_are_listed_in_pages() {
     loop {
         let page = catalog.open_jobs(2, next.as_deref()).await.unwrap();
         assert!(page.items.len() <= 2);
-        assert!(!catalog.job(page.items[0].job).await.unwrap().status.has_ended(), "its record does not disturb");
+        assert!(
+            !catalog.job(page.items[0].job).await.unwrap().status.has_ended(),
+            "its record does not disturb"
+        );
         listed.extend(page.items.into_iter().map(|open| open.job));
         next = page.next;
         if next.is_none() {

@@ -15,7 +15,8 @@ use support::samples::{at, instance, job, policy, protected};
 /// The `n`th instance, under `policy`, and its job.
 fn under(n: u32, policy: PolicyId) -> (Instance, Job) {
     let instance = Instance { policy: Some(policy), ..instance(n) };
-    let configure = Job { id: JobId::new(at(0), u128::from(n)), ..job(Operation::ConfigureProtection, &instance, 0) };
+    let configure =
+        Job { id: JobId::new(at(0), u128::from(n)), ..job(Operation::ConfigureProtection, &instance, 0) };
     (instance, configure)
 }
 
@@ -72,7 +73,8 @@ async fn a_policy_is_replaced_by_its_next_revision_alone() {
         name: "renamed".parse().unwrap(),
         revision: 2,
         updated_at: at(50),
-        spec: permafrost_domain::policy::PolicySpec::parse("retention: {default: {backup_store: P7D}}").unwrap(),
+        spec: permafrost_domain::policy::PolicySpec::parse("retention: {default: {backup_store: P7D}}")
+            .unwrap(),
         ..first.clone()
     };
     for _ in 0..2 {
@@ -82,7 +84,7 @@ async fn a_policy_is_replaced_by_its_next_revision_alone() {
     assert_eq!(catalog.find_policy(&PolicyRef::Name(second.name.clone())).await.unwrap(), second);
     let by_old_name = catalog.find_policy(&PolicyRef::Name(first.name.clone())).await.unwrap_err();
     assert_eq!(by_old_name.code(), Code::PolicyNotFound);
-    assert_eq!(catalog.policies(10, None).await.unwrap().items, [second.clone()]);
+    assert_eq!(catalog.policies(10, None).await.unwrap().items, std::slice::from_ref(&second));
     catalog.create_policy(&Policy { id: policy(2).id, ..first.clone() }).await.expect("the old name is free");
 
     let late = Policy { revision: 2, updated_at: at(60), ..first.clone() };

@@ -23,7 +23,11 @@ fn plan(seconds: i64, actions: u32, kept: u32) -> RetentionPlan {
         rule: RuleName::Weekly,
         due: at(5),
     };
-    let reasons = [KeepReason::NewestGoodPoint, KeepReason::LimitReached { limit: 5 }, KeepReason::NotDue { due: at(9) }];
+    let reasons = [
+        KeepReason::NewestGoodPoint,
+        KeepReason::LimitReached { limit: 5 },
+        KeepReason::NotDue { due: at(9) },
+    ];
     let keep = |n: u32| KeptPoint {
         point: point(n),
         consistent_at: at(i64::from(n)),
@@ -64,7 +68,8 @@ async fn a_repeated_run_finds_what_it_had_planned() {
         assert_eq!(catalog.store_retention_plan(&again).await.unwrap(), first);
     }
     let (one, two) = (plan(2, 3, 0), plan(2, 900, 0));
-    let (stored_one, stored_two) = tokio::join!(catalog.store_retention_plan(&one), catalog.store_retention_plan(&two));
+    let (stored_one, stored_two) =
+        tokio::join!(catalog.store_retention_plan(&one), catalog.store_retention_plan(&two));
     let stored = stored_one.unwrap();
     assert_eq!(stored, stored_two.unwrap());
     assert!(stored == one || stored == two);

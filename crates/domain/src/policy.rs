@@ -9,9 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::ids::PolicyId;
 use crate::policy::form::PolicyForm;
 use crate::policy::node::Node;
-use crate::retention::{
-    Asked, PeriodClaim, PolicyStamp, RetentionRules, RuleNotInPolicy, Verdict, decide,
-};
+use crate::retention::{Asked, PeriodClaim, PolicyStamp, RetentionRules, RuleNotInPolicy, Verdict, decide};
 use crate::schedule::{Schedule, Zone};
 
 pub use crate::names::{InvalidPolicyName, PolicyName};
@@ -80,6 +78,20 @@ impl PolicySpec {
     /// All that is wrong with it, each problem with its line and column and what is allowed there.
     pub fn parse(text: &str) -> Result<Self, PolicyProblems> {
         read::spec(&Node::parse(text)?)
+    }
+
+    /// Whether the policy keeps the rules that a text would have to keep: for one that was put together from parts.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn validate(&self) -> Result<(), PolicyProblems> {
+        let form = serde_json::to_value(PolicyForm::from(self)).map_err(|error| PolicyProblem {
+            position: None,
+            path: String::new(),
+            message: error.to_string(),
+            allowed: None,
+        })?;
+        read::spec(&Node::of_json(&form)).map(|_| ())
     }
 
     /// The policy as YAML, with everything said that was left to its default.

@@ -34,12 +34,23 @@ impl StateMachines {
     }
 
     /// The state machine that carries `operation` out.
-    fn of(&self, operation: Operation) -> &str {
+    ///
+    /// # Errors
+    /// `InvalidConfiguration` where the API starts none for it.
+    fn of(&self, operation: Operation) -> Result<&str, Fault> {
         match operation {
-            Operation::ConfigureProtection => &self.configure_protection,
-            Operation::Backup => &self.backup,
-            Operation::RestoreDatabase => &self.restore,
-            Operation::RestoreFiles => &self.restore_files,
+            Operation::ConfigureProtection => Ok(&self.configure_protection),
+            Operation::Backup => Ok(&self.backup),
+            Operation::RestoreDatabase => Ok(&self.restore),
+            Operation::RestoreFiles => Ok(&self.restore_files),
+            Operation::Rehydrate
+            | Operation::Tier
+            | Operation::Expire
+            | Operation::StopProtection
+            | Operation::ChangePolicy => Err(Fault::new(
+                Code::InvalidConfiguration,
+                format!("the API has no state machine for {operation}"),
+            )),
         }
     }
 }
@@ -74,7 +85,7 @@ impl Executions {
     /// # Errors
     /// `OrchestrationUnavailable` where there is no execution.
     pub(crate) async fn start(&self, job: &Job) -> Result<String, Fault> {
-        let machine = self.machines.of(job.operation);
+        let machine = self.machines.of(job.operation)?;
         let started = self
             .client
             .start_execution()
@@ -87,7 +98,7 @@ impl Executions {
             Ok(started) => return Ok(started.execution_arn),
             Err(error) => error,
         };
-        let arn = self.arn(job.operation, job.id);
+        let arn = self.arn(job.operation, job.id)?;
         let refused = matches!(&error, SdkError::ServiceError(service)
             if service.raw().status().as_u16() < 500 && !service.err().is_execution_already_exists());
         if !refused && self.has_input(&arn, &input(job)).await {
@@ -101,7 +112,7 @@ impl Executions {
     /// # Errors
     /// `OrchestrationUnavailable`.
     pub(crate) async fn state(&self, job: &Job) -> Result<State, Fault> {
-        let arn = self.arn(job.operation, job.id);
+        let arn = self.arn(job.operation, job.id)?;
         match self.client.describe_execution().execution_arn(arn).send().await {
             Ok(found) if found.status == ExecutionStatus::Running => Ok(State::Running),
             Ok(_) => Ok(State::Ended),
@@ -120,8 +131,9 @@ impl Executions {
     }
 
     /// The ARN of a job's execution: that of the state machine with another kind, and the job's id.
-    fn arn(&self, operation: Operation, job: JobId) -> String {
-        format!("{}:{job}", self.machines.of(operation).replacen(":stateMachine:", ":execution:", 1))
+    fn arn(&self, operation: Operation, job: JobId) -> Result<String, Fault> {
+        let machine = self.machines.of(operation)?;
+        Ok(format!("{}:{job}", machine.replacen(":stateMachine:", ":execution:", 1)))
     }
 }
 
@@ -159,7 +171,7 @@ mod tests {
         let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let executions = Executions::new(&sdk, machines);
         assert_eq!(
-            executions.arn(Operation::Backup, "job-01kb0000000000000000000000".parse().unwrap()),
+            executions.arn(Operation::Backup, "job-01kb0000000000000000000000".parse().unwrap()).unwrap(),
             "arn:aws:states:eu-central-1:1:execution:v-backup:job-01kb0000000000000000000000"
         );
     }

@@ -38,6 +38,7 @@ fn queued(request: &Request, operation: Operation, instance: &Instance) -> Job {
         warnings: Vec::new(),
         readiness: None,
         point: None,
+        backup: None,
         restore: None,
         files: None,
         execution: None,

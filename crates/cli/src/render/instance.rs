@@ -66,10 +66,7 @@ pub(super) fn tls(tls: &Tls) -> &'static str {
 }
 
 fn status(status: ProtectionStatus) -> &'static str {
-    match status {
-        ProtectionStatus::ConfiguringProtection => "ConfiguringProtection",
-        ProtectionStatus::Protected => "Protected",
-    }
+    status.as_str()
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ fn plan(asked: ProtectRequest, request: &Request) -> Result<(Instance, Job), Fau
         latest_point: None,
         latest_consistent_at: None,
         running_backup: None,
+        policy: None,
+        stopped: None,
+        deletion: None,
     };
     let job = super::queued(request, Operation::ConfigureProtection, &instance);
     Ok((instance, job))
