@@ -7,7 +7,9 @@
 
 use std::path::Path;
 
-use permafrost_tests::static_check::{Findings, Project, Sources, access, api, errors, functions, machines};
+use permafrost_tests::static_check::{
+    Findings, Project, Sources, access, api, errors, functions, machines, schedules,
+};
 
 type Rule = fn(&Project) -> Findings;
 
@@ -84,6 +86,16 @@ fn paths_close_the_job() {
     sees(rule, &Machine("backup", "    Next: Dump\n", spin), "no path leads from Spin to CloseJob");
     sees(rule, &Machine("restore", "Next: ReportOutcome", "Next: FinishRestore"), "FinishRestore runs after");
     sees(rule, &Machine("configure-protection", "  CloseJob:\n", "  EndJob:\n"), "has no CloseJob");
+    sees(
+        rule,
+        &Machine("scheduled-backups", "    Catch:\n      - ErrorEquals: [States.ALL]\n", "    Catch:\n      - ErrorEquals: [States.Timeout]\n"),
+        "PlanScheduledBackups lets a failure end the execution",
+    );
+    sees(
+        rule,
+        &Machine("scheduled-backups", "  EndStarted:\n", "  CloseJob:\n"),
+        "is said to have no job and closes one",
+    );
 }
 
 /// Every state is reached, leads somewhere, and where it leads to exists; names are unique in a machine.
@@ -494,5 +506,38 @@ fn api_starts_the_machines_that_exist() {
         rule,
         &Template("[states:DescribeExecution, states:StopExecution]", "[states:DescribeExecution]"),
         "ApiRole lacks states:StopExecution",
+    );
+}
+
+// ---- Schedules ----
+
+/// A schedule may start the machine of scheduled backups and nothing else; the functions that keep schedules are
+/// told what they point at, and no other function may touch one or pass a role on.
+#[test]
+fn schedules_start_scheduled_backups() {
+    let rule = schedules::schedules_start_scheduled_backups;
+    sees(
+        rule,
+        &Template("Principal: {Service: scheduler.amazonaws.com}", "Principal: {Service: lambda.amazonaws.com}"),
+        "SchedulerRole trusts others than EventBridge Scheduler",
+    );
+    let start = "                Resource: !Sub arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${VaultName}-scheduled-backups\n";
+    let other = start.replace("scheduled-backups", "restore");
+    sees(rule, &Template(start, &other), "SchedulerRole lacks states:StartExecution");
+    sees(rule, &Template(start, &other), "SchedulerRole needs no states:StartExecution");
+    sees(
+        rule,
+        &Template("          SCHEDULE_ROLE_ARN: !GetAtt SchedulerRole.Arn\n", ""),
+        "PlanScheduledBackupsFunction: SCHEDULE_ROLE_ARN is not",
+    );
+    sees(
+        rule,
+        &Template("scheduler:DeleteSchedule, ", ""),
+        "ApiRole lacks scheduler:DeleteSchedule",
+    );
+    sees(
+        rule,
+        &Template("Action: [dynamodb:UpdateItem]", "Action: [dynamodb:UpdateItem, iam:PassRole]"),
+        "may touch schedules and is not told of them",
     );
 }

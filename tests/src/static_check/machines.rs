@@ -9,6 +9,9 @@ use super::{Findings, Machine, Project, Scope, State};
 
 /// The state in which every execution's job is closed.
 const CLOSE_JOB: &str = "CloseJob";
+/// The machines whose executions have no job of their own, and why.
+pub(super) const WITHOUT_A_JOB: [(&str, &str); 1] =
+    [("scheduled-backups", "each backup that it starts has a job, and an execution that closes it")];
 
 /// Every Task has a timeout, longer than its function's own: a function must be dead before it is tried again.
 pub fn tasks_time_out(project: &Project) -> Findings {
@@ -42,12 +45,26 @@ fn seconds(project: &Project, machine: &Machine, written: &Value) -> Option<u64>
 }
 
 /// Every path from every state comes by CloseJob before it ends, none goes round in a circle, and nothing but
-/// the end follows CloseJob.
+/// the end follows CloseJob. A machine without a job catches every failure all the same.
 pub fn paths_close_the_job(project: &Project) -> Findings {
     let mut findings = Findings::new();
+    for (name, _) in WITHOUT_A_JOB {
+        if !project.machines.iter().any(|machine| machine.name == name) {
+            findings.push(format!("{name} is excused and not there"));
+        }
+    }
     for machine in &project.machines {
         let Some(top) = machine.top() else { continue };
         let name = &machine.name;
+        if has_no_job(machine) {
+            for state in top.states.values().filter(|state| can_fail(state) && !catches_all(state)) {
+                findings.push(format!("{name}: {} lets a failure end the execution", state.name));
+            }
+            if top.states.contains_key(CLOSE_JOB) {
+                findings.push(format!("{name} is said to have no job and closes one"));
+            }
+            continue;
+        }
         let Some(close_job) = top.states.get(CLOSE_JOB) else {
             findings.push(format!("{name} has no {CLOSE_JOB}"));
             continue;
@@ -77,6 +94,11 @@ pub fn paths_close_the_job(project: &Project) -> Findings {
         }
     }
     findings
+}
+
+/// Whether the executions of a machine have no job.
+pub(super) fn has_no_job(machine: &Machine) -> bool {
+    WITHOUT_A_JOB.iter().any(|(name, _)| *name == machine.name)
 }
 
 fn can_fail(state: &State) -> bool {
