@@ -12,7 +12,10 @@ use permafrost_domain::job::JobStatus;
 use permafrost_domain::restore_options::TableName;
 use permafrost_domain::wire::PointSelector;
 
+use crate::args::policy::PolicyCommand;
 use crate::since::Since;
+
+pub(crate) mod policy;
 
 /// Back up PostgreSQL databases on AWS for years, and restore them.
 ///
@@ -115,6 +118,9 @@ pub(crate) enum Command {
     /// Jobs: list, show, watch, cancel
     #[command(subcommand, visible_alias = "jobs")]
     Job(JobCommand),
+    /// Backup policies: check, simulate, diff
+    #[command(subcommand, visible_alias = "policies")]
+    Policy(PolicyCommand),
     /// Print the SQL and IAM statements that grant exactly what is needed
     Grants(GrantsArgs),
     /// Print a completion script for a shell
