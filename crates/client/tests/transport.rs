@@ -35,7 +35,7 @@ fn job(status: &str) -> &'static str {
 #[tokio::test]
 async fn a_request_is_signed_and_bears_its_body() {
     let server = Server::start(vec![Step::Answer(202, r#"{"job": "job-01kb0000000000000000000000"}"#)]);
-    let started = client(&server.endpoint).start_backup(&"shop".parse().unwrap()).await.unwrap();
+    let started = client(&server.endpoint).start_backup(&"shop".parse().unwrap(), &BackupRequest::default()).await.unwrap();
     assert_eq!(started.job.to_string(), JOB);
     let asked = server.asked();
     assert_eq!(asked[0].line, "POST /v1/instances/shop/backups");
@@ -83,7 +83,7 @@ async fn a_post_that_may_have_arrived_is_not_repeated() {
     for step in [Step::HangUp, Step::Answer(503, CATALOG_AWAY), Step::Answer(502, r#"{"message": "x"}"#)] {
         let server =
             Server::start(vec![step, Step::Answer(202, r#"{"job": "job-01kb0000000000000000000000"}"#)]);
-        client(&server.endpoint).start_backup(&"shop".parse().unwrap()).await.unwrap_err();
+        client(&server.endpoint).start_backup(&"shop".parse().unwrap(), &BackupRequest::default()).await.unwrap_err();
         assert_eq!(server.asked().len(), 1);
     }
 }
@@ -94,7 +94,7 @@ async fn a_throttled_post_is_repeated() {
         Step::Answer(429, r#"{"message": "Too Many Requests"}"#),
         Step::Answer(202, r#"{"job": "job-01kb0000000000000000000000"}"#),
     ]);
-    client(&server.endpoint).start_backup(&"shop".parse().unwrap()).await.unwrap();
+    client(&server.endpoint).start_backup(&"shop".parse().unwrap(), &BackupRequest::default()).await.unwrap();
     assert_eq!(server.asked().len(), 2);
 }
 

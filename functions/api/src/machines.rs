@@ -11,6 +11,8 @@ pub struct StateMachines {
     backup: String,
     restore: String,
     restore_files: String,
+    rehydrate: String,
+    change_policy: String,
 }
 
 impl StateMachines {
@@ -24,16 +26,22 @@ impl StateMachines {
             backup: variable("BACKUP_STATE_MACHINE_ARN")?,
             restore: variable("RESTORE_STATE_MACHINE_ARN")?,
             restore_files: variable("RESTORE_FILES_STATE_MACHINE_ARN")?,
+            rehydrate: variable("REHYDRATE_STATE_MACHINE_ARN")?,
+            change_policy: variable("CHANGE_POLICY_STATE_MACHINE_ARN")?,
         })
     }
 
-    /// The state machine that carries `operation` out.
-    pub(crate) fn of(&self, operation: Operation) -> &str {
+    /// The state machine whose executions carry `operation` out, one for each job; none where jobs of the kind are
+    /// parts of another execution.
+    pub(crate) fn of(&self, operation: Operation) -> Option<&str> {
         match operation {
-            Operation::ConfigureProtection => &self.configure_protection,
-            Operation::Backup => &self.backup,
-            Operation::RestoreDatabase => &self.restore,
-            Operation::RestoreFiles => &self.restore_files,
+            Operation::ConfigureProtection => Some(&self.configure_protection),
+            Operation::Backup => Some(&self.backup),
+            Operation::RestoreDatabase => Some(&self.restore),
+            Operation::RestoreFiles => Some(&self.restore_files),
+            Operation::Rehydrate => Some(&self.rehydrate),
+            Operation::ChangePolicy => Some(&self.change_policy),
+            Operation::Tier | Operation::Expire | Operation::StopProtection => None,
         }
     }
 }

@@ -2,18 +2,36 @@
 
 pub(crate) mod back_up_now;
 pub(crate) mod cancel_job;
+pub(crate) mod change_policy;
+pub(crate) mod create_policy;
+pub(crate) mod delete_data;
+pub(crate) mod delete_policy;
+pub(crate) mod estimate_rehydration;
 pub(crate) mod list_instances;
 pub(crate) mod list_jobs;
+pub(crate) mod list_policies;
+pub(crate) mod list_policy_instances;
 pub(crate) mod list_recovery_points;
+pub(crate) mod list_retention_plans;
 pub(crate) mod protect_instance;
+pub(crate) mod rehydrate;
+pub(crate) mod replace_policy;
 pub(crate) mod restore;
 pub(crate) mod restore_files;
+pub(crate) mod resume_protection;
+pub(crate) mod set_legal_hold;
 pub(crate) mod show_instance;
 pub(crate) mod show_job;
+pub(crate) mod show_policy;
 pub(crate) mod show_recovery_point;
+pub(crate) mod show_retention_plan;
+pub(crate) mod stop_protection;
+pub(crate) mod suspend_backups;
+pub(crate) mod undelete_data;
 
 use permafrost_domain::instance::Instance;
-use permafrost_domain::job::{Job, JobStatus, Operation, Progress};
+use permafrost_domain::job::{Job, Operation};
+use permafrost_domain::policy::PolicySpec;
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::wire::{JobStarted, PointSelector};
 use permafrost_domain::{Code, Fault, JobId};
@@ -24,24 +42,13 @@ use crate::request::Request;
 
 /// A job that `request` asks for, waiting for its execution.
 fn queued(request: &Request, operation: Operation, instance: &Instance) -> Job {
-    Job {
-        id: JobId::new(request.now, request.random),
-        operation,
-        instance: instance.id,
-        instance_name: instance.name.clone(),
-        started_by: request.caller.clone(),
-        status: JobStatus::Queued,
-        created_at: request.now,
-        ended_at: None,
-        progress: Progress::default(),
-        fault: None,
-        warnings: Vec::new(),
-        readiness: None,
-        point: None,
-        restore: None,
-        files: None,
-        execution: None,
-    }
+    let id = JobId::new(request.now, request.random);
+    Job { started_by: request.caller.clone(), ..Job::queued(id, operation, instance, request.now) }
+}
+
+/// Makes sure that a policy says nothing that is against the rules.
+fn check_spec(spec: &PolicySpec) -> Result<(), Fault> {
+    spec.validate().map_err(Fault::from)
 }
 
 /// The point of an instance that was asked for.
