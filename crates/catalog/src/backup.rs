@@ -6,18 +6,20 @@
 //! abandon.
 
 use permafrost_domain::instance::{Instance, ProtectionStatus};
-use permafrost_domain::job::Job;
-use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::job::{Job, JobStatus, Operation};
+use permafrost_domain::recovery_point::{BackupKind, RecoveryPoint};
 use permafrost_domain::{InstanceId, JobId, PointId};
 use serde::{Deserialize, Serialize};
 
 use crate::Catalog;
 use crate::error::CatalogError;
 use crate::expression::Expression;
-use crate::job::job_item;
-use crate::keys::Key;
+use crate::job::{decode_job, job_item};
+use crate::keys::{Key, PK};
+use crate::open_job::and_open;
 use crate::record::{Record, decode, encode, text};
 use crate::transaction::{Outcome, Part, Transaction};
+use crate::write::Written;
 
 /// The lock that the running backup of an instance holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,34 +49,65 @@ impl Catalog {
     /// Records a backup job and takes the lock of its instance.
     ///
     /// # Errors
-    /// `BackupAlreadyRunning` naming the running job, `InstanceNotProtected`, `InstanceNotFound`. The same call
-    /// again succeeds and changes nothing while the job holds its lock.
+    /// `BackupAlreadyRunning` naming the running job. `InstanceNotProtected`, `BackupsSuspended`,
+    /// `ProtectionStopped` where the instance's protection forbids the backup; `InstanceNotFound`. `JobNotRunning`
+    /// where the job was opened before and has ended. The same call again succeeds and changes nothing while the job
+    /// holds its lock.
     pub async fn open_backup(&self, job: &Job) -> Result<(), CatalogError> {
         let lock = RunningBackup { instance: job.instance, job: job.id };
-        let protected = Expression::new().only_if("status", text(word(ProtectionStatus::Protected)));
+        let kind = kind_of(job);
+        let allowed = ProtectionStatus::ALL.into_iter().filter(|status| status.takes_backup(kind).is_ok());
+        let protected = Expression::new().only_if_one_of("status", allowed);
         let transaction = Transaction::new()
             .check(Part::Instance, Key::Instance(job.instance), protected)
-            .put_new(Part::Lock, encode(&lock)?)
-            .put_new(Part::Job, job_item(job)?);
-        let Outcome::Refused(mut refusal) = self.transact(transaction).await? else { return Ok(()) };
+            .put_new(Part::Lock, encode(&lock)?);
+        let Outcome::Refused(mut refusal) = self.transact(and_open(transaction, job)?).await? else {
+            return Ok(());
+        };
         let held: Option<RunningBackup> = refusal.of(Part::Lock).flatten().map(decode).transpose()?;
-        match held {
-            Some(held) if held == lock => return Ok(()),
-            Some(held) => {
-                return Err(CatalogError::BackupAlreadyRunning { instance: held.instance, job: held.job });
+        if held == Some(lock) {
+            return Ok(());
+        }
+        let earlier: Option<Job> = refusal.of(Part::Job).flatten().map(decode_job).transpose()?;
+        match earlier {
+            Some(earlier) if !is_same(&earlier, job) => {
+                return Err(other_job(job));
             }
-            None => {}
+            Some(Job { status, .. }) if status.has_ended() => {
+                return Err(CatalogError::JobNotRunning { job: job.id, status });
+            }
+            _ => {}
+        }
+        if let Some(held) = held {
+            return Err(CatalogError::BackupAlreadyRunning { instance: held.instance, job: held.job });
         }
         match refusal.of(Part::Instance) {
             Some(None) => Err(CatalogError::InstanceNotFound(job.instance.to_string())),
-            Some(Some(instance)) => {
-                let instance: Instance = decode(instance)?;
-                Err(CatalogError::InstanceNotProtected(instance.id))
-            }
+            Some(Some(instance)) => Err(forbidden(&decode::<Instance>(instance)?)),
             None => Err(CatalogError::Conflict {
                 key: job.key().to_string(),
                 found: "it is there, and its lock is gone".to_owned(),
             }),
+        }
+    }
+
+    /// Records a backup that did not run, with its reason, as a job that has ended as `Skipped`. Returns the job's
+    /// status, which is another where the job was opened before.
+    ///
+    /// # Errors
+    /// `CatalogConflict` where the id is another job's, or `job` is not one that was skipped. The same call again
+    /// succeeds and changes nothing.
+    pub async fn record_skipped_backup(&self, job: &Job) -> Result<JobStatus, CatalogError> {
+        if (job.operation, job.status) != (Operation::Backup, JobStatus::Skipped) {
+            let found = format!("it is a {} that is {}", job.operation, job.status);
+            return Err(CatalogError::Conflict { key: job.key().to_string(), found });
+        }
+        match self.put(job_item(job)?, Expression::new().only_if_absent(PK)).await? {
+            Written::Done(_) => Ok(job.status),
+            Written::Refused(item) => match item.map(decode_job).transpose()? {
+                Some(earlier) if is_same(&earlier, job) => Ok(earlier.status),
+                _ => Err(other_job(job)),
+            },
         }
     }
 
@@ -110,10 +143,29 @@ impl Catalog {
     }
 }
 
-/// The word of a protection status in the catalog.
-pub(crate) fn word(status: ProtectionStatus) -> &'static str {
-    match status {
-        ProtectionStatus::ConfiguringProtection => "ConfiguringProtection",
-        ProtectionStatus::Protected => "Protected",
+/// What asked for the backup `job`. Jobs from before there were schedules were asked for by somebody.
+fn kind_of(job: &Job) -> BackupKind {
+    job.backup.as_ref().map_or(BackupKind::OnDemand, |order| order.kind)
+}
+
+/// Whether `earlier` is the same backup: a scheduled one has the same id whenever it is asked for.
+fn is_same(earlier: &Job, job: &Job) -> bool {
+    (earlier.operation, earlier.instance) == (job.operation, job.instance)
+}
+
+fn other_job(job: &Job) -> CatalogError {
+    CatalogError::Conflict { key: job.key().to_string(), found: "its id is another job's".to_owned() }
+}
+
+/// The error that says why a backup of `instance` is refused.
+pub(crate) fn forbidden(instance: &Instance) -> CatalogError {
+    match instance.status {
+        ProtectionStatus::BackupsSuspended => CatalogError::BackupsSuspended(instance.id),
+        ProtectionStatus::ProtectionStopped | ProtectionStatus::SoftDeleted => {
+            CatalogError::ProtectionStopped(instance.id)
+        }
+        ProtectionStatus::ConfiguringProtection | ProtectionStatus::Protected => {
+            CatalogError::InstanceNotProtected(instance.id)
+        }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! | operation | completed | failed or cancelled |
 //! |---|---|---|
-//! | `ConfigureProtection` | the instance is `Protected` | instance, claim to its name, claim to its database are deleted |
+//! | `ConfigureProtection` | the instance is `Protected` | the instance is deleted with its claims and leaves its policy |
 //! | `Backup` | only by its commit | the lock is deleted where it is the job's |
-//! | `RestoreDatabase` | | |
+//! | every other | | |
+//!
+//! With each goes what says that the job is open.
 //!
 //! First decided by a pure function from what stands in the catalog ([`end_of`]), then written on the condition
 //! that it still stands; where it does not, decided anew.
@@ -15,11 +17,14 @@ use permafrost_domain::job::{Job, JobStatus, Operation};
 use permafrost_domain::{Code, Fault, JobId};
 
 use crate::Catalog;
-use crate::backup::{RunningBackup, word};
+use crate::backup::RunningBackup;
 use crate::error::CatalogError;
 use crate::expression::Expression;
+use crate::instance::and_free_claims;
 use crate::job::{capped_fault, capped_warnings, decode_job};
 use crate::keys::Key;
+use crate::open_job::and_closed;
+use crate::protection::under;
 use crate::record::{Record, nested, text};
 use crate::transaction::{Outcome, Part, Transaction};
 
@@ -75,7 +80,10 @@ impl Catalog {
             }
             let end = end_of(&job, outcome)?;
             let status = end.status();
-            let transaction = Transaction::new().update(Part::Job, job.key(), end.change(&job, now)?);
+            let transaction = and_closed(
+                Transaction::new().update(Part::Job, job.key(), end.change(&job, now)?),
+                job.id,
+            );
             let transaction = self.and_of_instance(&job, &end, transaction).await?;
             if let Outcome::Done = self.transact(transaction).await? {
                 return Ok(status);
@@ -100,8 +108,8 @@ impl Catalog {
                 let instance =
                     instance.ok_or_else(|| CatalogError::InstanceNotFound(job.instance.to_string()))?;
                 let protected = Expression::new()
-                    .set("status", text(word(ProtectionStatus::Protected)))
-                    .only_if("status", text(word(instance.status)));
+                    .set("status", text(ProtectionStatus::Protected))
+                    .only_if("status", text(instance.status));
                 Ok(transaction.update(Part::Instance, instance.key(), protected))
             }
             (Operation::ConfigureProtection, End::Failed(_) | End::Cancelled) => {
@@ -124,21 +132,17 @@ impl Catalog {
                     }
                 })
             }
-            (Operation::Backup, End::Well { .. })
-            | (Operation::RestoreDatabase | Operation::RestoreFiles, _) => Ok(transaction),
+            // Others change their instance themselves, in their own steps.
+            _ => Ok(transaction),
         }
     }
 }
 
 /// The same transaction, deleting `instance` with its claims.
 fn and_delete(transaction: Transaction, instance: &Instance) -> Transaction {
-    let unprotected =
-        Expression::new().only_if("status", text(word(ProtectionStatus::ConfiguringProtection)));
-    let own = || Expression::new().only_if("instance", text(instance.id));
-    transaction
-        .delete(Part::Instance, instance.key(), unprotected)
-        .delete(Part::Name, Key::InstanceName(instance.name.clone()), own())
-        .delete(Part::DataSource, Key::DataSource(instance.data_source.identity()), own())
+    let unprotected = Expression::new().only_if("status", text(ProtectionStatus::ConfiguringProtection));
+    let transaction = transaction.delete(Part::Instance, instance.key(), under(unprotected, instance.policy));
+    and_free_claims(transaction, instance)
 }
 
 /// How the open `job` ends with `outcome`.

@@ -36,6 +36,48 @@ pub(crate) enum Continuation {
         /// The point.
         point: PointId,
     },
+    /// After this policy.
+    Policies {
+        /// Its name, by which the list is sorted.
+        name: PolicyName,
+        /// Its id.
+        id: PolicyId,
+    },
+    /// Under this policy, after this instance.
+    Members {
+        /// The policy.
+        policy: PolicyId,
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// After this open job.
+    OpenJobs {
+        /// The job.
+        job: JobId,
+    },
+    /// In this shard of what is due, after this point.
+    Due {
+        /// The shard.
+        shard: DueShard,
+        /// When the point is due: a whole second.
+        due: Timestamp,
+        /// Its instance.
+        instance: InstanceId,
+        /// The point.
+        point: PointId,
+    },
+    /// After the soft deletion of this instance's data.
+    Deletions {
+        /// When it is due: a whole second.
+        due: Timestamp,
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// After this retention plan.
+    RetentionPlans {
+        /// The plan.
+        plan: PlanId,
+    },
 }
 
 impl Continuation {

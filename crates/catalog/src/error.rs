@@ -2,9 +2,11 @@
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
-use permafrost_domain::instance::InstanceName;
+use permafrost_domain::instance::{InstanceName, ProtectionStatus};
 use permafrost_domain::job::JobStatus;
-use permafrost_domain::{Code, Fault, InstanceId, JobId};
+use permafrost_domain::policy::PolicyName;
+use permafrost_domain::recovery_point::{IllegalTransition, PointState};
+use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId, PolicyId};
 
 use crate::snapshot::SnapshotState;
 
@@ -86,6 +88,36 @@ pub enum CatalogError {
         /// The point asked for: an id, or `latest`.
         point: String,
     },
+    /// No such policy.
+    #[error("there is no backup policy {0}")]
+    PolicyNotFound(String),
+    /// The name is another policy's.
+    #[error("another backup policy bears the name {name}")]
+    PolicyNameAlreadyInUse {
+        /// The name.
+        name: PolicyName,
+        /// The policy that bears it.
+        policy: PolicyId,
+    },
+    /// Instances are under the policy.
+    #[error("{instances} instances are under the policy {policy}")]
+    PolicyInUse {
+        /// The policy.
+        policy: PolicyId,
+        /// How many.
+        instances: u64,
+    },
+    /// The policy was changed since it was read.
+    #[error("the policy {policy} was changed since it was read: it is of revision {revision}")]
+    PolicyChanged {
+        /// The policy.
+        policy: PolicyId,
+        /// The revision that it is of.
+        revision: u32,
+    },
+    /// No such retention plan.
+    #[error("there is no retention plan {0}")]
+    RetentionPlanNotFound(String),
     /// The database is protected by another instance.
     #[error("the database {database} is protected already")]
     DatabaseAlreadyProtected {
@@ -113,6 +145,85 @@ pub enum CatalogError {
     /// Backups are refused until protection is configured.
     #[error("the protection of instance {0} is not configured")]
     InstanceNotProtected(InstanceId),
+    /// Scheduled backups are suspended.
+    #[error("the backups of instance {0} are suspended")]
+    BackupsSuspended(InstanceId),
+    /// Protection was stopped, or the data is deleted.
+    #[error("the protection of instance {0} was stopped")]
+    ProtectionStopped(InstanceId),
+    /// The instance's protection is not in a state from which it can be changed like this.
+    #[error("the protection of instance {instance} cannot become {to}: it is {from}")]
+    ProtectionNotChanged {
+        /// The instance.
+        instance: InstanceId,
+        /// What it is.
+        from: ProtectionStatus,
+        /// What it was to become.
+        to: ProtectionStatus,
+    },
+    /// The time in which a deletion can be undone has not passed, or has.
+    #[error("the data of instance {instance} is deleted for good on {until}")]
+    SoftDeletionEnds {
+        /// The instance.
+        instance: InstanceId,
+        /// When its data is deleted for good.
+        until: Timestamp,
+    },
+    /// The instance has recovery points still.
+    #[error("instance {instance} has {points} recovery points still")]
+    InstanceHasPoints {
+        /// The instance.
+        instance: InstanceId,
+        /// How many.
+        points: u64,
+    },
+    /// The table of transitions lacks the move.
+    #[error("the recovery point {point} cannot be moved")]
+    PointNotMoved {
+        /// The point.
+        point: PointId,
+        /// The move.
+        #[source]
+        source: IllegalTransition,
+    },
+    /// The point is not as it was read.
+    #[error("the recovery point {point} was changed since it was read: it is {state:?}")]
+    PointChanged {
+        /// The point.
+        point: PointId,
+        /// The state that it is in.
+        state: PointState,
+    },
+    /// The point is deleted, or being deleted.
+    #[error("the recovery point {point} is {state:?}")]
+    RecoveryPointDeleted {
+        /// The point.
+        point: PointId,
+        /// The state that it is in.
+        state: PointState,
+    },
+    /// The point is under legal hold.
+    #[error("the recovery point {0} is under legal hold")]
+    PointUnderLegalHold(PointId),
+    /// The newest good point of an instance is not retention's to delete.
+    #[error("the recovery point {0} is the newest good one of its instance")]
+    NewestGoodPoint(PointId),
+    /// The point's time is not over.
+    #[error("the recovery point {point} is kept until {until}")]
+    PointNotDue {
+        /// The point.
+        point: PointId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A point's retention is never shortened.
+    #[error("the recovery point {point} is kept until {until}, which cannot be shortened")]
+    RetentionShortened {
+        /// The point.
+        point: PointId,
+        /// Until when it is kept.
+        until: Timestamp,
+    },
     /// The job has ended.
     #[error("the job {job} has ended: {status}")]
     JobNotRunning {
@@ -158,9 +269,26 @@ impl CatalogError {
             Self::Rejected { .. } => Code::InvalidConfiguration,
             Self::RecordTooLarge { .. } | Self::InvalidContinuation => Code::InvalidRequest,
             Self::RecordInvalid { .. } => Code::CatalogRecordInvalid,
-            Self::Conflict { .. } | Self::SnapshotNotFound(_) | Self::SnapshotHeldByAnother { .. } => {
-                Code::CatalogConflict
+            Self::Conflict { .. }
+            | Self::SnapshotNotFound(_)
+            | Self::SnapshotHeldByAnother { .. }
+            | Self::PointChanged { .. }
+            | Self::NewestGoodPoint(_)
+            | Self::PointNotDue { .. }
+            | Self::InstanceHasPoints { .. } => Code::CatalogConflict,
+            Self::PolicyNotFound(_) => Code::PolicyNotFound,
+            Self::PolicyNameAlreadyInUse { .. } => Code::PolicyNameAlreadyInUse,
+            Self::PolicyInUse { .. } => Code::PolicyInUse,
+            Self::PolicyChanged { .. } => Code::PolicyChanged,
+            Self::RetentionPlanNotFound(_) => Code::RetentionPlanNotFound,
+            Self::BackupsSuspended(_) => Code::BackupsSuspended,
+            Self::ProtectionStopped(_) => Code::ProtectionStopped,
+            Self::ProtectionNotChanged { .. } | Self::SoftDeletionEnds { .. } => Code::ProtectionNotChanged,
+            Self::PointNotMoved { .. } | Self::RecoveryPointDeleted { .. } => {
+                Code::RecoveryPointNotAvailable
             }
+            Self::PointUnderLegalHold(_) => Code::RecoveryPointUnderLegalHold,
+            Self::RetentionShortened { .. } => Code::RetentionCannotBeShortened,
             Self::InstanceNotFound(_) => Code::InstanceNotFound,
             Self::JobNotFound(_) => Code::JobNotFound,
             Self::RecoveryPointNotFound { .. } => Code::RecoveryPointNotFound,
@@ -181,7 +309,24 @@ impl CatalogError {
         match self {
             Self::RecordInvalid { key, .. } | Self::Conflict { key, .. } => Some(format!("record {key}")),
             Self::InstanceNotFound(instance) => Some(format!("instance {instance}")),
+            Self::PolicyNotFound(policy) => Some(format!("policy {policy}")),
+            Self::RetentionPlanNotFound(plan) => Some(format!("retention plan {plan}")),
+            Self::PolicyNameAlreadyInUse { policy, .. }
+            | Self::PolicyInUse { policy, .. }
+            | Self::PolicyChanged { policy, .. } => Some(format!("policy {policy}")),
+            Self::PointNotMoved { point, .. }
+            | Self::PointChanged { point, .. }
+            | Self::RecoveryPointDeleted { point, .. }
+            | Self::PointUnderLegalHold(point)
+            | Self::NewestGoodPoint(point)
+            | Self::PointNotDue { point, .. }
+            | Self::RetentionShortened { point, .. } => Some(format!("recovery point {point}")),
             Self::InstanceNotProtected(instance)
+            | Self::BackupsSuspended(instance)
+            | Self::ProtectionStopped(instance)
+            | Self::ProtectionNotChanged { instance, .. }
+            | Self::SoftDeletionEnds { instance, .. }
+            | Self::InstanceHasPoints { instance, .. }
             | Self::DatabaseAlreadyProtected { instance, .. }
             | Self::InstanceNameAlreadyInUse { instance, .. } => Some(format!("instance {instance}")),
             Self::JobNotFound(job)
@@ -289,6 +434,9 @@ impl From<CatalogError> for Fault {
         let mut message = error.to_string();
         // Why a record cannot be read is the one thing that helps to mend it, and holds nothing of the service.
         if let CatalogError::RecordInvalid { source, .. } = &error {
+            message = format!("{message}: {source}");
+        }
+        if let CatalogError::PointNotMoved { source, .. } = &error {
             message = format!("{message}: {source}");
         }
         let mut fault = Fault::new(error.code(), message);

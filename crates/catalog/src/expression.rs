@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::record::text;
+use crate::record::{number, text};
 
 /// Changes and conditions. All conditions of one alternative must hold.
 #[derive(Debug, Clone)]
@@ -61,6 +61,13 @@ impl Expression {
         self
     }
 
+    /// Adds to the number at `path`, which counts as 0 where it is absent.
+    pub(crate) fn add(mut self, path: &str, amount: i64) -> Self {
+        let (path, value) = (self.path(path), self.value(number(amount)));
+        self.adds.push(format!("{path} {value}"));
+        self
+    }
+
     /// Takes `path` away.
     pub(crate) fn remove(mut self, path: &str) -> Self {
         let path = self.path(path);
@@ -72,6 +79,12 @@ impl Expression {
     pub(crate) fn only_if(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.path(path), self.value(value));
         self.demand(&format!("{path} = {value}"))
+    }
+
+    /// Demands that `path` has another value, or none.
+    pub(crate) fn only_if_not(mut self, path: &str, value: AttributeValue) -> Self {
+        let (path, value) = (self.path(path), self.value(value));
+        self.demand(&format!("NOT {path} = {value}"))
     }
 
     /// Demands that `path` is one of the words.
@@ -107,6 +120,12 @@ impl Expression {
     pub(crate) fn only_if_at_least(mut self, path: &str, value: AttributeValue) -> Self {
         let (path, value) = (self.path(path), self.value(value));
         self.demand(&format!("{path} >= {value}"))
+    }
+
+    /// Demands that `path` is above the value.
+    pub(crate) fn only_if_above(mut self, path: &str, value: AttributeValue) -> Self {
+        let (path, value) = (self.path(path), self.value(value));
+        self.demand(&format!("{path} > {value}"))
     }
 
     /// Demands either what `self` demands or what `other` demands; the changes are those of both. What is
@@ -202,7 +221,6 @@ impl Expression {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::number;
 
     #[test]
     fn every_name_and_value_stands_behind_a_placeholder() {

@@ -12,11 +12,16 @@ use crate::backup::RunningBackup;
 use crate::continuation::Continuation;
 use crate::error::CatalogError;
 use crate::expression::Expression;
-use crate::job::job_item;
+use crate::job::decode_job;
 use crate::keys::{INDEX, INDEX_PK, INDEX_SK, INSTANCES, Key, PK, SK};
+use crate::open_job::and_open;
+use crate::policy::{and_join, and_leave};
 use crate::read::query_limit;
-use crate::record::{Item, Record, decode, encode, text};
+use crate::record::{Item, Record, decode, encode, invalid, key_of, text};
 use crate::transaction::{Outcome, Part, Transaction};
+
+/// The attribute of an instance that counts its points: those that are not deleted or being deleted.
+pub(crate) const POINTS: &str = "points";
 
 impl Record for Instance {
     fn key(&self) -> Key {
@@ -26,6 +31,15 @@ impl Record for Instance {
     fn listed(&self) -> Option<(String, String)> {
         Some((INSTANCES.to_owned(), self.name.to_string()))
     }
+}
+
+/// An instance and how much it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holdings {
+    /// The instance, without the backup that is running. Its `latest_point` is its newest good one.
+    pub instance: Instance,
+    /// How many points it has that are not deleted or being deleted: counted as they come and go, not by reading them.
+    pub points: u64,
 }
 
 /// The claim of an instance to its name.
@@ -59,20 +73,24 @@ impl Record for DataSourceClaim {
 }
 
 impl Catalog {
-    /// Records a new instance together with the job that configures its protection.
+    /// Records a new instance, under its policy where it names one, together with the job that configures its
+    /// protection.
     ///
     /// # Errors
-    /// `DatabaseAlreadyProtected` and `InstanceNameAlreadyInUse`, each naming the instance in the way. The same
-    /// call again succeeds and changes nothing.
+    /// `DatabaseAlreadyProtected` and `InstanceNameAlreadyInUse`, each naming the instance in the way;
+    /// `PolicyNotFound`. The same call again succeeds and changes nothing.
     pub async fn protect(&self, instance: &Instance, job: &Job) -> Result<(), CatalogError> {
         let database = DataSourceClaim { identity: instance.data_source.identity(), instance: instance.id };
         let name = NameClaim { name: instance.name.clone(), instance: instance.id };
         let stored = Instance { running_backup: None, ..instance.clone() };
-        let transaction = Transaction::new()
+        let mut transaction = Transaction::new()
             .put_new(Part::Instance, encode(&stored)?)
             .put_new(Part::DataSource, encode(&database)?)
-            .put_new(Part::Name, encode(&name)?)
-            .put_new(Part::Job, job_item(job)?);
+            .put_new(Part::Name, encode(&name)?);
+        if let Some(policy) = instance.policy {
+            transaction = and_join(transaction, policy, instance.id)?;
+        }
+        let transaction = and_open(transaction, job)?;
         let Outcome::Refused(mut refusal) = self.transact(transaction).await? else { return Ok(()) };
         let claimed: Option<DataSourceClaim> =
             refusal.of(Part::DataSource).flatten().map(decode).transpose()?;
@@ -87,11 +105,14 @@ impl Catalog {
         {
             return Err(CatalogError::InstanceNameAlreadyInUse { name, instance: other });
         }
-        // Refused by ourselves: all four stand, for they come together.
+        // Refused by ourselves: all of them stand, for they come together.
         let same_instance = refusal.of(Part::Instance).flatten().is_some();
-        let earlier: Option<Job> = refusal.of(Part::Job).flatten().map(decode).transpose()?;
-        match earlier {
-            Some(earlier) if same_instance && earlier.instance == instance.id => Ok(()),
+        let earlier: Option<Job> = refusal.of(Part::Job).flatten().map(decode_job).transpose()?;
+        match (earlier, instance.policy) {
+            (Some(earlier), _) if same_instance && earlier.instance == instance.id => Ok(()),
+            (None, Some(policy)) if !same_instance && matches!(refusal.of(Part::Policy), Some(None)) => {
+                Err(CatalogError::PolicyNotFound(policy.to_string()))
+            }
             _ => Err(CatalogError::Conflict {
                 key: stored.key().to_string(),
                 found: "its id or its job's is another's".to_owned(),
@@ -112,6 +133,23 @@ impl Catalog {
         let mut instance = instance.ok_or_else(|| CatalogError::InstanceNotFound(id.to_string()))?;
         instance.running_backup = lock.map(|lock| lock.job);
         Ok(instance)
+    }
+
+    /// The instance as it is stored, without the backup that is running, and how many points it has.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`.
+    pub async fn holdings(&self, id: InstanceId) -> Result<Holdings, CatalogError> {
+        let item = self.item(&Key::Instance(id)).await?;
+        let item = item.ok_or_else(|| CatalogError::InstanceNotFound(id.to_string()))?;
+        let points = points_of(&item)?;
+        Ok(Holdings { instance: decode(item)?, points })
+    }
+
+    /// The instance as it is stored, without the backup that is running.
+    pub(crate) async fn stored_instance(&self, id: InstanceId) -> Result<Instance, CatalogError> {
+        let instance: Option<Instance> = self.record(&Key::Instance(id)).await?;
+        instance.ok_or_else(|| CatalogError::InstanceNotFound(id.to_string()))
     }
 
     /// The instance that a request names.
@@ -165,6 +203,29 @@ impl Catalog {
             .filter(|_| more)
             .map(|last| Continuation::Instances { name: last.name.clone(), id: last.id }.to_token());
         Ok(Page { items, next })
+    }
+}
+
+/// The same transaction, deleting the claims of `instance` to its name and to its database, and taking it from under
+/// its policy.
+pub(crate) fn and_free_claims(transaction: Transaction, instance: &Instance) -> Transaction {
+    let own = || Expression::new().only_if("instance", text(instance.id));
+    let transaction = transaction
+        .delete(Part::Name, Key::InstanceName(instance.name.clone()), own())
+        .delete(Part::DataSource, Key::DataSource(instance.data_source.identity()), own());
+    match instance.policy {
+        Some(policy) => and_leave(transaction, policy, instance.id),
+        None => transaction,
+    }
+}
+
+/// How many points the instance in `item` counts; fewer where it is older than the count.
+pub(crate) fn points_of(item: &Item) -> Result<u64, CatalogError> {
+    let Some(count) = item.get(POINTS) else { return Ok(0) };
+    let parsed = count.as_n().ok().and_then(|count| count.parse::<i64>().ok());
+    match parsed {
+        Some(count) => Ok(u64::try_from(count).unwrap_or(0)),
+        None => Err(invalid(&key_of(item)?, "its count of points is no number")),
     }
 }
 

@@ -11,8 +11,10 @@ use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::keys::{Key, PK, SK, day_of, jobs_of};
 use crate::record::{Item, Record, decode, encode, invalid, key_of, nested, number, text};
+use crate::open_job::{OpenJob, and_open};
 use crate::snapshot::Snapshot;
 use crate::task_progress::TaskProgress;
+use crate::transaction::{Outcome, Part, Transaction};
 use crate::write::Written;
 
 /// The most bytes of a fault's message that are kept; of its object and hint a quarter each.
@@ -62,10 +64,10 @@ impl Catalog {
     /// # Errors
     /// `CatalogConflict` where the id is another job's. The same call again succeeds and changes nothing.
     pub async fn open_job(&self, job: &Job) -> Result<(), CatalogError> {
-        let refused = match self.put(job_item(job)?, Expression::new().only_if_absent(PK)).await? {
-            Written::Done(_) => return Ok(()),
-            Written::Refused(item) => item.map(decode_job).transpose()?,
+        let Outcome::Refused(mut refusal) = self.transact(and_open(Transaction::new(), job)?).await? else {
+            return Ok(());
         };
+        let refused = refusal.of(Part::Job).flatten().map(decode_job).transpose()?;
         let same = refused.is_some_and(|earlier| {
             (earlier.operation, earlier.instance, earlier.created_at)
                 == (job.operation, job.instance, job.created_at)
@@ -96,6 +98,7 @@ impl Catalog {
                     Key::Job(_) => job = Some(decode_job(item)?),
                     Key::Task(..) => tasks.push(decode::<TaskProgress>(item)?),
                     Key::Snapshot(_) => drop(decode::<Snapshot>(item)?),
+                    Key::OpenJob(_) => drop(decode::<OpenJob>(item)?),
                     other => return Err(invalid(&other, "it stands among the records of a job")),
                 }
             }

@@ -6,12 +6,22 @@
 //! | an instance's name | `INSTANCE_NAME#<name>` | `INSTANCE_NAME` | | |
 //! | a protected database | `DATA_SOURCE#<identity>` | `DATA_SOURCE` | | |
 //! | running backup (the lock) | `INSTANCE#<id>` | `RUNNING_BACKUP` | | |
-//! | recovery point | `INSTANCE#<id>` | `POINT#<id>` | | |
+//! | soft deletion of its data | `INSTANCE#<id>` | `DELETION` | `DELETIONS` | `<due>#<instance>` |
+//! | recovery point | `INSTANCE#<id>` | `POINT#<id>` | `DUE#<shard>`, where it is ever due | `<due>#<point>` |
+//! | period that a point claims | `INSTANCE#<id>` | `PERIOD#<rule>#<period>` | | |
+//! | policy | `POLICY#<id>` | `POLICY` | `POLICIES` | its name |
+//! | a policy's name | `POLICY_NAME#<name>` | `POLICY_NAME` | | |
+//! | an instance under a policy | `POLICY#<id>` | `INSTANCE#<id>` | | |
 //! | job | `JOB#<id>` | `JOB` | `JOBS#<day of created_at, UTC>` | its id |
+//! | open job, gone when it ends | `JOB#<id>` | `OPEN_JOB` | `OPEN_JOBS` | its id |
 //! | progress of a task | `JOB#<id>` | `TASK#<n>` | | |
 //! | snapshot of a backup | `JOB#<id>` | `SNAPSHOT` | | |
+//! | retention plan | `RETENTION_PLAN#<id>` | `RETENTION_PLAN` | `RETENTION_PLANS` | its id |
+//! | a part of its actions | `RETENTION_PLAN#<id>` | `PART#<n>` | | |
 //!
-//! Points of an instance sort by their ids, which sort by time; so do the jobs of a day.
+//! Points of an instance sort by their ids, which sort by time; so do the jobs of a day, and retention plans. What is
+//! due sorts by time, in whole seconds of UTC ([`crate::due`]); the index of it is sparse, and sharded so that one
+//! partition does not carry a whole fleet.
 
 use std::fmt;
 
@@ -35,8 +45,22 @@ pub(crate) const INDEX_SK: &str = "gsi1sk";
 pub(crate) const EXPIRES_AT: &str = "expires_at";
 /// The one partition of the index that lists instances.
 pub(crate) const INSTANCES: &str = "INSTANCES";
+/// The one partition of the index that lists policies.
+pub(crate) const POLICIES: &str = "POLICIES";
+/// The one partition of the index that lists jobs that have not ended.
+pub(crate) const OPEN_JOBS: &str = "OPEN_JOBS";
+/// The one partition of the index that lists what is deleted softly, by when it is deleted for good.
+pub(crate) const DELETIONS: &str = "DELETIONS";
+/// The one partition of the index that lists retention plans.
+pub(crate) const RETENTION_PLANS: &str = "RETENTION_PLANS";
 /// What the sort keys of points begin with.
 pub(crate) const POINT_PREFIX: &str = "POINT#";
+/// What the sort keys of instances under a policy begin with.
+pub(crate) const MEMBER_PREFIX: &str = "INSTANCE#";
+/// What the sort keys of claimed periods begin with.
+const PERIOD_PREFIX: &str = "PERIOD#";
+/// What the sort keys of a plan's parts begin with.
+pub(crate) const PART_PREFIX: &str = "PART#";
 
 /// Where a record stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,24 +73,49 @@ pub(crate) enum Key {
     DataSource(String),
     /// The lock that the running backup of an instance holds.
     RunningBackup(InstanceId),
+    /// The soft deletion of an instance's data.
+    Deletion(InstanceId),
     /// A recovery point.
     Point(InstanceId, PointId),
+    /// The claim of a point to a period of a rule.
+    Period(InstanceId, PeriodClaim),
+    /// A policy.
+    Policy(PolicyId),
+    /// The claim to a policy's name.
+    PolicyName(PolicyName),
+    /// An instance under a policy.
+    Member(PolicyId, InstanceId),
     /// A job.
     Job(JobId),
     /// The progress of one task of a job.
     Task(JobId, u32),
     /// The snapshot that a backup job reads.
     Snapshot(JobId),
+    /// What says that a job has not ended.
+    OpenJob(JobId),
+    /// A retention plan.
+    RetentionPlan(PlanId),
+    /// The n-th part of a retention plan's actions.
+    RetentionPlanPart(PlanId, u32),
 }
 
 impl Key {
     /// The partition key's value.
     pub(crate) fn pk(&self) -> String {
         match self {
-            Self::Instance(id) | Self::RunningBackup(id) | Self::Point(id, _) => format!("INSTANCE#{id}"),
+            Self::Instance(id)
+            | Self::RunningBackup(id)
+            | Self::Deletion(id)
+            | Self::Point(id, _)
+            | Self::Period(id, _) => format!("INSTANCE#{id}"),
+            Self::Policy(id) | Self::Member(id, _) => format!("POLICY#{id}"),
+            Self::PolicyName(name) => format!("POLICY_NAME#{name}"),
             Self::InstanceName(name) => format!("INSTANCE_NAME#{name}"),
             Self::DataSource(identity) => format!("DATA_SOURCE#{identity}"),
-            Self::Job(id) | Self::Task(id, _) | Self::Snapshot(id) => format!("JOB#{id}"),
+            Self::Job(id) | Self::Task(id, _) | Self::Snapshot(id) | Self::OpenJob(id) => {
+                format!("JOB#{id}")
+            }
+            Self::RetentionPlan(id) | Self::RetentionPlanPart(id, _) => format!("RETENTION_PLAN#{id}"),
         }
     }
 
@@ -77,10 +126,18 @@ impl Key {
             Self::InstanceName(_) => "INSTANCE_NAME".to_owned(),
             Self::DataSource(_) => "DATA_SOURCE".to_owned(),
             Self::RunningBackup(_) => "RUNNING_BACKUP".to_owned(),
+            Self::Deletion(_) => "DELETION".to_owned(),
             Self::Point(_, point) => format!("{POINT_PREFIX}{point}"),
+            Self::Period(_, claim) => format!("{PERIOD_PREFIX}{claim}"),
+            Self::Policy(_) => "POLICY".to_owned(),
+            Self::PolicyName(_) => "POLICY_NAME".to_owned(),
+            Self::Member(_, instance) => format!("{MEMBER_PREFIX}{instance}"),
             Self::Job(_) => "JOB".to_owned(),
             Self::Task(_, task) => format!("TASK#{task}"),
             Self::Snapshot(_) => "SNAPSHOT".to_owned(),
+            Self::OpenJob(_) => "OPEN_JOB".to_owned(),
+            Self::RetentionPlan(_) => "RETENTION_PLAN".to_owned(),
+            Self::RetentionPlanPart(_, part) => format!("{PART_PREFIX}{part}"),
         }
     }
 
@@ -90,12 +147,24 @@ impl Key {
         let key = match (kind, sk) {
             ("INSTANCE", "INSTANCE") => Self::Instance(of.parse().ok()?),
             ("INSTANCE", "RUNNING_BACKUP") => Self::RunningBackup(of.parse().ok()?),
-            ("INSTANCE", sk) => Self::Point(of.parse().ok()?, sk.strip_prefix(POINT_PREFIX)?.parse().ok()?),
+            ("INSTANCE", "DELETION") => Self::Deletion(of.parse().ok()?),
+            ("INSTANCE", sk) => match sk.strip_prefix(PERIOD_PREFIX) {
+                Some(claim) => Self::Period(of.parse().ok()?, claim.parse().ok()?),
+                None => Self::Point(of.parse().ok()?, sk.strip_prefix(POINT_PREFIX)?.parse().ok()?),
+            },
+            ("POLICY", "POLICY") => Self::Policy(of.parse().ok()?),
+            ("POLICY", sk) => Self::Member(of.parse().ok()?, sk.strip_prefix(MEMBER_PREFIX)?.parse().ok()?),
+            ("POLICY_NAME", "POLICY_NAME") => Self::PolicyName(of.parse().ok()?),
             ("INSTANCE_NAME", "INSTANCE_NAME") => Self::InstanceName(of.parse().ok()?),
             ("DATA_SOURCE", "DATA_SOURCE") => Self::DataSource(of.to_owned()),
             ("JOB", "JOB") => Self::Job(of.parse().ok()?),
             ("JOB", "SNAPSHOT") => Self::Snapshot(of.parse().ok()?),
+            ("JOB", "OPEN_JOB") => Self::OpenJob(of.parse().ok()?),
             ("JOB", sk) => Self::Task(of.parse().ok()?, sk.strip_prefix("TASK#")?.parse().ok()?),
+            ("RETENTION_PLAN", "RETENTION_PLAN") => Self::RetentionPlan(of.parse().ok()?),
+            ("RETENTION_PLAN", sk) => {
+                Self::RetentionPlanPart(of.parse().ok()?, sk.strip_prefix(PART_PREFIX)?.parse().ok()?)
+            }
             _ => return None,
         };
         // Numbers have more than one text (`007`, `+7`): only the one that is written here is a key.

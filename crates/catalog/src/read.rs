@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use crate::Catalog;
 use crate::error::CatalogError;
@@ -17,8 +18,10 @@ impl Catalog {
             .table_name(&self.table)
             .key(PK, text(key.pk()))
             .key(SK, text(key.sk()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .consistent_read(true);
         let output = request.send().await.map_err(|error| CatalogError::of_sdk("GetItem", error))?;
+        self.meter.count(u64::from(output.item.is_some()), output.consumed_capacity.as_ref());
         Ok(output.item)
     }
 
@@ -29,7 +32,11 @@ impl Catalog {
 
     /// One page of a query.
     pub(crate) async fn page(&self, query: QueryFluentBuilder) -> Result<QueryOutput, CatalogError> {
-        query.send().await.map_err(|error| CatalogError::of_sdk("Query", error))
+        let query = query.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = query.send().await.map_err(|error| CatalogError::of_sdk("Query", error))?;
+        let looked_at = u64::try_from(output.scanned_count).unwrap_or(0);
+        self.meter.count(looked_at, output.consumed_capacity.as_ref());
+        Ok(output)
     }
 }
 

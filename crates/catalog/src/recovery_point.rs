@@ -1,12 +1,12 @@
-//! Recovery points of an instance. They come into being in `commit`.
+//! Recovery points of an instance. They come into being in `commit` and change in `move_point` and `keep_point`.
 
-use permafrost_domain::instance::Instance;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
-use permafrost_domain::wire::Page;
+use permafrost_domain::wire::{MAX_PAGE, Page};
 use permafrost_domain::{InstanceId, PointId};
 
 use crate::Catalog;
 use crate::continuation::Continuation;
+use crate::due::place;
 use crate::error::CatalogError;
 use crate::keys::{Key, PK, POINT_PREFIX, SK};
 use crate::read::query_limit;
@@ -15,6 +15,10 @@ use crate::record::{Record, decode, text};
 impl Record for RecoveryPoint {
     fn key(&self) -> Key {
         Key::Point(self.instance, self.id)
+    }
+
+    fn listed(&self) -> Option<(String, String)> {
+        place(self)
     }
 }
 
@@ -51,27 +55,52 @@ impl Catalog {
         found.ok_or_else(|| CatalogError::RecoveryPointNotFound { instance, point: point.to_string() })
     }
 
-    /// The newest point of `instance` that is not deleted or being deleted.
+    /// The newest good point of `instance`.
     ///
     /// # Errors
     /// `RecoveryPointNotFound` where there is none, `InstanceNotFound`.
     pub async fn latest_point(&self, instance: InstanceId) -> Result<RecoveryPoint, CatalogError> {
+        let newest = self.newest_good_point(instance).await?;
+        newest.ok_or_else(|| CatalogError::RecoveryPointNotFound { instance, point: "latest".to_owned() })
+    }
+
+    /// The newest good point of `instance`, if it has one: not damaged, not deleted, not being deleted.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`.
+    pub async fn newest_good_point(
+        &self,
+        instance: InstanceId,
+    ) -> Result<Option<RecoveryPoint>, CatalogError> {
+        let latest = match self.stored_instance(instance).await?.latest_point {
+            Some(latest) => self.record::<RecoveryPoint>(&Key::Point(instance, latest)).await?,
+            None => None,
+        };
+        match latest.filter(is_good) {
+            Some(latest) => Ok(Some(latest)),
+            // Recorded as the newest before it went.
+            None => self.newest_good_of(instance, None).await,
+        }
+    }
+
+    /// The newest good point of `instance` besides `except`, found by looking at its points.
+    pub(crate) async fn newest_good_of(
+        &self,
+        instance: InstanceId,
+        except: Option<PointId>,
+    ) -> Result<Option<RecoveryPoint>, CatalogError> {
         let mut after = None;
         loop {
-            let (points, more) = self.points_after(instance, after, query_limit(10)).await?;
+            let (points, more) = self.points_after(instance, after, MAX_PAGE).await?;
             after = points.last().map(|point| point.id);
-            let there = points
-                .into_iter()
-                .find(|point| !matches!(point.state, PointState::Expiring | PointState::Expired));
-            match there {
-                Some(point) => return Ok(point),
+            let good = points.into_iter().filter(|point| is_good(point) && Some(point.id) != except);
+            // The id of a scheduled backup's point is of the time that it was scheduled for: among neighbours the
+            // order by id is not that by the time of their data.
+            match good.max_by_key(|point| point.consistent_at) {
+                Some(newest) => return Ok(Some(newest)),
                 None if more => {}
-                None => break,
+                None => return Ok(None),
             }
-        }
-        match self.record::<Instance>(&Key::Instance(instance)).await? {
-            Some(_) => Err(CatalogError::RecoveryPointNotFound { instance, point: "latest".to_owned() }),
-            None => Err(CatalogError::InstanceNotFound(instance.to_string())),
         }
     }
 
@@ -105,4 +134,9 @@ impl Catalog {
         let points = output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
         Ok((points, more))
     }
+}
+
+/// Whether the point can be counted on.
+fn is_good(point: &RecoveryPoint) -> bool {
+    !matches!(point.state, PointState::Damaged | PointState::Expiring | PointState::Expired)
 }

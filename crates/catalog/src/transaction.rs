@@ -22,8 +22,10 @@ use crate::write::{ATTEMPTS, pause};
 pub(crate) enum Part {
     /// The instance.
     Instance,
-    /// The claim to the instance's name.
+    /// The claim to the name of the instance or policy.
     Name,
+    /// The claim to a name that is given up.
+    OldName,
     /// The claim to the database.
     DataSource,
     /// The job.
@@ -34,6 +36,20 @@ pub(crate) enum Part {
     Point,
     /// The backup's snapshot.
     Snapshot,
+    /// The n-th period that is claimed.
+    Period(usize),
+    /// The policy.
+    Policy,
+    /// The instance under the policy.
+    Member,
+    /// The policy that is left.
+    OldPolicy,
+    /// The instance under the policy that is left.
+    OldMember,
+    /// What says that the job has not ended.
+    OpenJob,
+    /// What says that the instance's data is deleted softly.
+    Deletion,
 }
 
 /// What became of a transaction.
