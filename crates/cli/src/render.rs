@@ -3,7 +3,9 @@
 
 mod instance;
 mod job;
+mod policy;
 mod recovery_point;
+mod rehydration;
 #[cfg(test)]
 pub(crate) mod samples;
 mod table;
@@ -11,4 +13,6 @@ pub(crate) mod units;
 
 pub(crate) use instance::{instance, instances};
 pub(crate) use job::{job, jobs, readiness};
+pub(crate) use policy::{PolicyShown, policies, policy, policy_shown};
 pub(crate) use recovery_point::{point, points};
+pub(crate) use rehydration::estimate;

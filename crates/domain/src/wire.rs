@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::data_source::DataSource;
@@ -12,6 +11,7 @@ use crate::files::{FileCompression, FileFormat, FilesTarget};
 use crate::ids::{InstanceId, InvalidId, JobId, PointId, PolicyId};
 use crate::instance::{Instance, InstanceName, StopMode};
 use crate::policy::{PolicyName, PolicyRef, PolicySpec};
+use crate::protection::SoftDeleteDays;
 use crate::recovery_point::RecoveryPoint;
 use crate::restore_options::RestoreOptions;
 use crate::retention::RuleName;
@@ -229,52 +229,7 @@ pub struct DeleteDataRequest {
     pub reason: String,
     /// For how many days it can be undone, 14 to 180; 14 unless said otherwise.
     #[serde(default)]
-    pub undo_days: UndoDays,
-}
-
-/// For how many days a deletion can be undone: 14 to 180.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(try_from = "u16", into = "u16")]
-#[schema(value_type = u16, minimum = 14, maximum = 180)]
-pub struct UndoDays(u16);
-
-/// A number of days in which a deletion cannot be undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} days: a deletion can be undone for 14 to 180 days")]
-pub struct InvalidUndoDays(u16);
-
-impl UndoDays {
-    /// The moment at which a deletion of `from` is final. A day has 24 hours.
-    pub fn end(self, from: Timestamp) -> Timestamp {
-        from.saturating_add(SignedDuration::from_hours(24 * i64::from(self.0))).unwrap_or(Timestamp::MAX)
-    }
-}
-
-impl Default for UndoDays {
-    fn default() -> Self {
-        Self(14)
-    }
-}
-
-impl TryFrom<u16> for UndoDays {
-    type Error = InvalidUndoDays;
-    fn try_from(days: u16) -> Result<Self, InvalidUndoDays> {
-        if (14..=180).contains(&days) { Ok(Self(days)) } else { Err(InvalidUndoDays(days)) }
-    }
-}
-
-impl From<UndoDays> for u16 {
-    fn from(days: UndoDays) -> u16 {
-        days.0
-    }
-}
-
-impl FromStr for UndoDays {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let days: u16 = text.parse().map_err(|_| format!("{text:?} is no number of days"))?;
-        Self::try_from(days).map_err(|error| error.to_string())
-    }
+    pub undo_days: SoftDeleteDays,
 }
 
 /// A point as a request names it: `latest`, or an id.

@@ -10,7 +10,7 @@
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::CatalogError;
 use permafrost_domain::policy::Policy;
-use permafrost_domain::schedule::{Schedule, start_delay};
+use permafrost_domain::schedule::Schedule;
 use permafrost_domain::wire::{MAX_INSTANCES_OF_POLICY, MAX_PAGE};
 use permafrost_domain::{Code, Fault, InstanceId, PolicyId};
 use permafrost_function::schedules::Schedules;
@@ -81,7 +81,7 @@ fn due(schedule: &Schedule, input: &Input) -> Option<Timestamp> {
     // Left as it is by a service that does not know the placeholder.
     let moment = input.scheduled_at.parse().unwrap_or(input.fired_at);
     let after = moment.checked_sub(FIRING_MEANS).ok()?;
-    schedule.run_due(after, moment)
+    schedule.run_due(after, moment).last().map(|run| run.at)
 }
 
 /// The turn of each instance, in the order of turns.
@@ -94,8 +94,7 @@ fn turns(
     let mut backups: Vec<ScheduledBackup> = members
         .into_iter()
         .map(|instance| {
-            let delay = start_delay(instance, schedule.start_window());
-            let start_at = run.saturating_add(delay).unwrap_or(run);
+            let start_at = run.saturating_add(schedule.start_delay(instance)).unwrap_or(run);
             ScheduledBackup { policy: policy.id, instance, scheduled_at: run, start_at }
         })
         .collect();

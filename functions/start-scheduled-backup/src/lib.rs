@@ -7,7 +7,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{CatalogError, JobOutcome};
-use permafrost_domain::instance::{Instance, ProtectionStatus};
+use permafrost_domain::instance::Instance;
 use permafrost_domain::job::{BackupOrder, Job, JobStatus, Operation};
 use permafrost_domain::recovery_point::BackupKind;
 use permafrost_domain::{Code, Fault, InstanceId, JobId, PolicyId};
@@ -88,7 +88,7 @@ pub async fn handle(
     input: Input,
 ) -> Result<Output, Fault> {
     let now = clock::now();
-    let id = JobId::of_run(input.instance, input.scheduled_at);
+    let id = JobId::of_run(input.instance, input.scheduled_at, Operation::Backup);
     if let Some(job) = recorded(tools, id).await? {
         return look(tools, executions, config, &job, now).await;
     }
@@ -159,7 +159,8 @@ async fn wanting(tools: &Tools, input: &Input) -> Result<Option<Instance>, Fault
         Err(CatalogError::InstanceNotFound(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let wants = instance.status == ProtectionStatus::Protected && instance.policy == Some(input.policy);
+    let takes = instance.status.takes_backup(BackupKind::Scheduled).is_ok();
+    let wants = takes && instance.policy == Some(input.policy);
     Ok(wants.then_some(instance))
 }
 

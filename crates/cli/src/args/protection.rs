@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use permafrost_domain::instance::{InstanceName, InstanceRef};
 use permafrost_domain::policy::PolicyRef;
-use permafrost_domain::wire::UndoDays;
+use permafrost_domain::protection::SoftDeleteDays;
 
 use super::WaitArgs;
 
@@ -44,7 +44,7 @@ pub(crate) struct StopArgs {
     pub(crate) reason: Option<String>,
     /// For how many days --delete-data can be undone, 14 to 180 [default: 14]
     #[arg(long, value_name = "N", requires = "delete_data")]
-    pub(crate) undo_days: Option<UndoDays>,
+    pub(crate) undo_days: Option<SoftDeleteDays>,
 }
 
 /// How long the points of a stopped instance stay.

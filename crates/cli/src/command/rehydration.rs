@@ -47,7 +47,7 @@ pub(super) async fn tell_before_restore(
             console.note(&render::estimate(&estimate));
             Ok(())
         }
-        Err(fault) if fault.code == Code::RecoveryPointNotAvailable => Ok(()),
+        Err(fault) if fault.code == Code::RecoveryPointNotArchived => Ok(()),
         Err(fault) => Err(fault),
     }
 }

@@ -43,12 +43,7 @@ fn plan(instance: &Instance, asked: DeleteDataRequest, request: &Request) -> Res
         let message = format!("the reason has {} characters: expected 1 to 1,000", reason.chars().count());
         return Err(Fault::new(Code::InvalidRequest, message));
     }
-    Ok(SoftDeletion {
-        requested_at: request.now,
-        until: asked.undo_days.end(request.now),
-        reason: reason.to_owned(),
-        by: request.caller.clone(),
-    })
+    Ok(SoftDeletion::new(request.now, asked.undo_days, reason.to_owned(), request.caller.clone()))
 }
 
 #[cfg(test)]

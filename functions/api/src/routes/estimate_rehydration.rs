@@ -1,7 +1,7 @@
 //! `GET /instances/{instance}/recovery-points/{point}/rehydration`
 
 use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_domain::tiering::{Estimate, estimate};
+use permafrost_domain::tiering::{Estimate, PriceList, estimate};
 use permafrost_domain::wire::RehydrateRequest;
 use permafrost_domain::{Code, Fault};
 
@@ -17,7 +17,7 @@ pub(crate) fn describe() -> Description {
         .faults(&[
             Code::InstanceNotFound,
             Code::RecoveryPointNotFound,
-            Code::RecoveryPointNotAvailable,
+            Code::RecoveryPointNotArchived,
         ])
 }
 
@@ -35,9 +35,10 @@ pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, F
 /// What rehydrating `point` takes and costs.
 fn estimated(point: &RecoveryPoint, asked: RehydrateRequest) -> Result<Estimate, Fault> {
     check_archived(point)?;
-    let archive = point.retention.archive.as_ref().ok_or_else(|| {
-        Fault::new(Code::CatalogRecordInvalid, "the point is archived and no archive class is stamped on it")
+    let archive = point.archive.as_ref().ok_or_else(|| {
+        Fault::new(Code::CatalogRecordInvalid, "the point is archived, and it is not said where")
             .on(format!("recovery point {}", point.id))
     })?;
-    Ok(estimate(point.stored_bytes, point.segments, archive.class, asked.priority, asked.days))
+    let (bytes, objects, prices) = (point.stored_bytes, point.segments, &PriceList::US_EAST_1);
+    Ok(estimate(bytes, objects, archive.class, asked.priority, asked.days, prices))
 }

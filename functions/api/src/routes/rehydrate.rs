@@ -18,7 +18,7 @@ pub(crate) fn describe() -> Description {
         .faults(&[
             Code::InstanceNotFound,
             Code::RecoveryPointNotFound,
-            Code::RecoveryPointNotAvailable,
+            Code::RecoveryPointNotArchived,
             Code::OrchestrationUnavailable,
         ])
 }
@@ -53,12 +53,9 @@ pub(super) fn check_archived(point: &RecoveryPoint) -> Result<(), Fault> {
         PointState::Archived | PointState::Rehydrating | PointState::Rehydrated => Ok(()),
         state => {
             let message = format!("the recovery point is not in the archive store: it is {state:?}");
-            let hint = match state {
-                PointState::Available => "Restore it as it is.",
-                _ => "Choose another point.",
-            };
-            let fault = Fault::new(Code::RecoveryPointNotAvailable, message);
-            Err(fault.on(format!("recovery point {}", point.id)).hint(hint))
+            let fault = Fault::new(Code::RecoveryPointNotArchived, message);
+            let fault = fault.on(format!("recovery point {}", point.id));
+            Err(if state == PointState::Available { fault } else { fault.hint("Choose another point.") })
         }
     }
 }

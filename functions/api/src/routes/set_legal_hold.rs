@@ -1,5 +1,6 @@
 //! `POST /instances/{instance}/recovery-points/{point}/legal-hold`
 
+use permafrost_catalog::LegalHold as Hold;
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::wire::{LegalHold, LegalHoldRequest, PointSelector};
 use permafrost_domain::{Code, Fault};
@@ -22,6 +23,9 @@ pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, F
         return Err(Fault::new(Code::InvalidRequest, "a legal hold is for one point, named by its id"));
     };
     let instance = api.tools.catalog.resolve(&request.instance()?).await?;
-    let hold = asked.legal_hold == LegalHold::On;
+    let hold = match asked.legal_hold {
+        LegalHold::On => Hold::Held,
+        LegalHold::Off => Hold::Released,
+    };
     Answer::ok(&api.tools.catalog.set_legal_hold(instance.id, point, hold).await?)
 }
