@@ -7,6 +7,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::job::Operation;
+
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const BODY_LEN: usize = 26;
 
@@ -123,6 +125,41 @@ id! {
     PointId, "rp-", "a recovery point's id"
 }
 
+id! {
+    /// A backup policy: `bp-…`.
+    PolicyId, "bp-", "a backup policy's id"
+}
+id! {
+    /// A retention plan: `plan-…`.
+    PlanId, "plan-", "a retention plan's id"
+}
+
+impl JobId {
+    /// The job of `operation` on `instance` that is due at `due`: the same whenever it is asked, so that a
+    /// doubled trigger meets itself.
+    pub fn of_run(instance: InstanceId, due: Timestamp, operation: Operation) -> Self {
+        Self::new(due, hash(&[&instance.to_string(), &due.to_string(), &operation.to_string()]))
+    }
+
+    /// The job of `operation` on `point` that is due at `due`: the same whenever it is asked.
+    pub fn of_point(point: PointId, due: Timestamp, operation: Operation) -> Self {
+        Self::new(due, hash(&[&point.to_string(), &due.to_string(), &operation.to_string()]))
+    }
+}
+
+impl PlanId {
+    /// The plan that the run `run` of retention makes for `instance`: the same whenever it is asked, so that a
+    /// repeated run meets its own plan.
+    pub fn of_run(run: Timestamp, instance: InstanceId) -> Self {
+        Self::new(run, hash(&[&instance.to_string(), &run.to_string()]))
+    }
+}
+
+/// The hash of `parts`: of the bytes alone, the same in every version.
+pub(crate) fn hash(parts: &[&str]) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(parts.join("\n").as_bytes())
+}
+
 impl PointId {
     /// The point that the backup job `job` makes: the same whenever it is asked, so that a repeated commit
     /// meets itself.
@@ -150,6 +187,18 @@ mod tests {
             prop_assert_eq!(id.to_string().parse::<JobId>(), Ok(id));
             prop_assert!(id.to_string().parse::<InstanceId>().is_err());
             prop_assert_eq!(PointId::of_backup(id).backup_job(), id);
+        }
+
+        #[test]
+        fn a_doubled_trigger_makes_the_same_job(random: u128, due in 0_i64..4_000_000_000, later in 1_i64..100_000) {
+            let instance = InstanceId::new(Timestamp::UNIX_EPOCH, random);
+            let other = InstanceId::new(Timestamp::UNIX_EPOCH, !random);
+            let (due, later) = (Timestamp::from_second(due).unwrap(), Timestamp::from_second(due + later).unwrap());
+            let job = JobId::of_run(instance, due, Operation::Backup);
+            prop_assert_eq!(job, JobId::of_run(instance, due, Operation::Backup));
+            prop_assert_ne!(job, JobId::of_run(other, due, Operation::Backup));
+            prop_assert_ne!(job, JobId::of_run(instance, due, Operation::Expire));
+            prop_assert!(job < JobId::of_run(instance, later, Operation::Backup));
         }
 
         #[test]

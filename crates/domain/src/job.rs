@@ -10,9 +10,11 @@ use crate::check::Readiness;
 use crate::data_source::DataSource;
 use crate::fault::Fault;
 use crate::files::FilesOrder;
-use crate::ids::{InstanceId, JobId, PointId};
+use crate::ids::{InstanceId, JobId, PointId, PolicyId};
 use crate::instance::InstanceName;
+use crate::recovery_point::BackupKind;
 use crate::restore_options::RestoreOptions;
+use crate::retention::RuleName;
 
 /// How long a job is kept in the catalog after it was asked for.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -28,6 +30,46 @@ pub enum Operation {
     RestoreDatabase,
     /// Writes a recovery point as files into a bucket.
     RestoreFiles,
+    /// Makes an archived recovery point readable for a time.
+    Rehydrate,
+    /// Moves a recovery point into the archive store.
+    Tier,
+    /// Deletes a recovery point.
+    Expire,
+    /// Stops protection, or takes that back.
+    StopProtection,
+    /// Puts an instance under another policy, and looks at its points again where that was asked for.
+    ChangePolicy,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Operation; 9] = [
+        Self::ConfigureProtection,
+        Self::Backup,
+        Self::RestoreDatabase,
+        Self::RestoreFiles,
+        Self::Rehydrate,
+        Self::Tier,
+        Self::Expire,
+        Self::StopProtection,
+        Self::ChangePolicy,
+    ];
+
+    /// The word, as it stands in the catalog and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigureProtection => "ConfigureProtection",
+            Self::Backup => "Backup",
+            Self::RestoreDatabase => "RestoreDatabase",
+            Self::RestoreFiles => "RestoreFiles",
+            Self::Rehydrate => "Rehydrate",
+            Self::Tier => "Tier",
+            Self::Expire => "Expire",
+            Self::StopProtection => "StopProtection",
+            Self::ChangePolicy => "ChangePolicy",
+        }
+    }
 }
 
 /// Where a job is in its life.
@@ -117,12 +159,7 @@ impl FromStr for JobStatus {
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::ConfigureProtection => "ConfigureProtection",
-            Self::Backup => "Backup",
-            Self::RestoreDatabase => "RestoreDatabase",
-            Self::RestoreFiles => "RestoreFiles",
-        })
+        f.pad(self.as_str())
     }
 }
 
@@ -169,6 +206,23 @@ pub struct RestoreOrder {
     pub options: RestoreOptions,
 }
 
+/// What a backup was asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BackupOrder {
+    /// What asked for it.
+    pub kind: BackupKind,
+    /// The rule that the caller chose; a scheduled backup's is decided when it commits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// The policy of the instance when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyId>,
+    /// The time of the schedule's run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub scheduled_at: Option<Timestamp>,
+}
+
 /// One run of one operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Job {
@@ -194,7 +248,7 @@ pub struct Job {
     /// How far it has come.
     #[serde(default)]
     pub progress: Progress,
-    /// Why it failed.
+    /// Why it failed, or why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
     /// What somebody should look at.
@@ -206,6 +260,9 @@ pub struct Job {
     /// The recovery point that it made or read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<PointId>,
+    /// What a backup was asked to do; absent where it is on demand by the default rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupOrder>,
     /// What a restore was asked to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Box<RestoreOrder>>,
@@ -228,12 +285,7 @@ mod tests {
             assert_eq!(status.as_str().parse(), Ok(status));
             assert!(status.has_ended() || !status.is_success());
         }
-        for operation in [
-            Operation::ConfigureProtection,
-            Operation::Backup,
-            Operation::RestoreDatabase,
-            Operation::RestoreFiles,
-        ] {
+        for operation in Operation::ALL {
             assert_eq!(serde_json::to_value(operation).unwrap(), operation.to_string());
         }
         assert!("Done".parse::<JobStatus>().is_err());

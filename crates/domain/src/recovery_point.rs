@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, JobId, PointId};
-use crate::retention::StampedRetention;
+use crate::retention::{DueAction, StampedRetention};
+use crate::tiering::ArchiveClass;
 
 /// Where a recovery point is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -71,6 +72,16 @@ impl PointState {
         if allowed { Ok(to) } else { Err(IllegalTransition { from: self, to }) }
     }
 
+    /// The states that the table lets go to `to`: what a condition of the catalog asks for.
+    pub fn before(to: PointState) -> impl Iterator<Item = PointState> {
+        Self::ALL.into_iter().filter(move |from| from.transition(to).is_ok())
+    }
+
+    /// Whether the point is a complete backup that is there to be restored, at once or after rehydration.
+    pub fn is_good(self) -> bool {
+        !matches!(self, Self::Damaged | Self::Expiring | Self::Expired)
+    }
+
     /// Whether a restore can read the point now.
     pub fn is_readable(self) -> bool {
         matches!(self, Self::Available | Self::Rehydrated)
@@ -78,11 +89,13 @@ impl PointState {
 }
 
 /// What asked for a backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BackupKind {
     /// A person or a program, through the API.
     OnDemand,
+    /// The policy's schedule.
+    Scheduled,
 }
 
 /// The manifest of a point: the object that names all others.
@@ -94,6 +107,19 @@ pub struct ManifestRef {
     pub version: String,
     /// The SHA-256 of its bytes, 64 hexadecimal digits.
     pub sha256: String,
+}
+
+/// The list of a point's segments in the archive store: the object that names their keys and versions there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ArchiveRef {
+    /// Its key in the backup store, where it stays readable.
+    pub key: String,
+    /// Its version there.
+    pub version: String,
+    /// The SHA-256 of its bytes, 64 hexadecimal digits.
+    pub sha256: String,
+    /// The class that the segments are kept in.
+    pub class: ArchiveClass,
 }
 
 /// A complete, committed backup of one instance; needs no other point to be read.
@@ -133,6 +159,27 @@ pub struct RecoveryPoint {
     pub segments: u64,
     /// The object that names all others.
     pub manifest: ManifestRef,
+    /// Where its segments are in the archive store, once they were moved there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveRef>,
+    /// Until when an archived point can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub rehydrated_until: Option<Timestamp>,
+    /// Whether somebody holds it: then nothing deletes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub legal_hold: bool,
+    /// Until when its objects are locked where they are, by an Object Lock of the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub locked_until: Option<Timestamp>,
+}
+
+impl RecoveryPoint {
+    /// What is due next for it, and when.
+    pub fn next_due(&self) -> Option<(Timestamp, DueAction)> {
+        self.retention.next_due(self.state)
+    }
 }
 
 #[cfg(test)]

@@ -1,189 +1,26 @@
-//! Retention: how long a recovery point stays. Calendar arithmetic in UTC from the point's consistent time.
+//! Retention: how long a recovery point stays, in which store, and why.
 
-use std::fmt;
-use std::str::FromStr;
+pub use crate::retention::claim::{InvalidPeriodClaim, PeriodClaim};
+pub use crate::retention::criteria::{ChosenDays, Criteria, CriteriaField};
+pub use crate::retention::lifetime::{ArchiveLifetime, InvalidArchiveLifetime, InvalidLifetime, Lifetime};
+pub use crate::retention::plan::{
+    ActReason, DeletionMargins, InstanceFacts, KeepReason, KeptPoint, NewestGoodPoint, PlannedAction, RetentionPlan,
+    plan_data_deletion, plan_retention,
+};
+pub use crate::retention::reason::Reason;
+pub use crate::retention::reevaluate::reevaluate;
+pub use crate::retention::rules::{
+    InvalidRuleName, OnExpiry, RetentionRules, Rule, RuleName, RuleNotInPolicy,
+};
+pub use crate::retention::stamp::{DueAction, PolicyStamp, StampedArchive, StampedRetention};
+pub use crate::retention::verdict::{Asked, Verdict, decide};
 
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
-use serde::{Deserialize, Serialize};
-
-/// How long a point stays in a store: whole days, weeks, months or years, 7 days to 10 years.
-///
-/// Written as an ISO 8601 duration of one unit: `P10D`, `P2W`, `P3M`, `P10Y`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Lifetime {
-    count: u16,
-    unit: Unit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Unit {
-    Days,
-    Weeks,
-    Months,
-    Years,
-}
-
-/// A text that is no lifetime in a store.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no lifetime: expected P<n>D, P<n>W, P<n>M or P<n>Y from 7 days to 10 years")]
-pub struct InvalidLifetime(String);
-
-impl Lifetime {
-    /// The moment at which a point of `from` has been kept for this long: after 31 January, one month ends
-    /// on 28 or 29 February. The end of time where the calendar ends first.
-    pub fn end(self, from: Timestamp) -> Timestamp {
-        let count = i64::from(self.count);
-        let span = match self.unit {
-            Unit::Days => Span::new().days(count),
-            Unit::Weeks => Span::new().weeks(count),
-            Unit::Months => Span::new().months(count),
-            Unit::Years => Span::new().years(count),
-        };
-        from.to_zoned(TimeZone::UTC).checked_add(span).map_or(Timestamp::MAX, |end| end.timestamp())
-    }
-}
-
-impl FromStr for Lifetime {
-    type Err = InvalidLifetime;
-    fn from_str(text: &str) -> Result<Self, InvalidLifetime> {
-        let invalid = || InvalidLifetime(text.chars().take(80).collect());
-        let body = text.strip_prefix('P').ok_or_else(invalid)?;
-        let unit = match body.chars().last() {
-            Some('D') => Unit::Days,
-            Some('W') => Unit::Weeks,
-            Some('M') => Unit::Months,
-            Some('Y') => Unit::Years,
-            _ => return Err(invalid()),
-        };
-        let digits = &body[..body.len() - 1];
-        if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_digit()) {
-            return Err(invalid());
-        }
-        let count: u16 = digits.parse().map_err(|_| invalid())?;
-        let valid = match unit {
-            Unit::Days => (7..=3_653).contains(&count),
-            Unit::Weeks => (1..=521).contains(&count),
-            Unit::Months => (1..=120).contains(&count),
-            Unit::Years => (1..=10).contains(&count),
-        };
-        if valid { Ok(Self { count, unit }) } else { Err(invalid()) }
-    }
-}
-
-impl fmt::Display for Lifetime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = match self.unit {
-            Unit::Days => 'D',
-            Unit::Weeks => 'W',
-            Unit::Months => 'M',
-            Unit::Years => 'Y',
-        };
-        write!(f, "P{}{letter}", self.count)
-    }
-}
-
-impl TryFrom<String> for Lifetime {
-    type Error = InvalidLifetime;
-    fn try_from(text: String) -> Result<Self, InvalidLifetime> {
-        text.parse()
-    }
-}
-
-impl From<Lifetime> for String {
-    fn from(lifetime: Lifetime) -> String {
-        lifetime.to_string()
-    }
-}
-
-/// The kind of a retention rule. Yearly goes before monthly, weekly, daily and default; so far every point
-/// takes the default rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RuleName {
-    /// The rule for points that meet no other.
-    Default,
-}
-
-/// A retention rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
-    /// Its kind.
-    pub name: RuleName,
-    /// How long a point stays in the backup store.
-    pub backup_store: Lifetime,
-}
-
-impl Rule {
-    /// The default rule where nothing else is said: three months in the backup store.
-    pub const DEFAULT: Rule =
-        Rule { name: RuleName::Default, backup_store: Lifetime { count: 3, unit: Unit::Months } };
-}
-
-/// What was decided for a point when it was committed; later edits of rules leave it alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct StampedRetention {
-    /// The one rule that set it.
-    pub rule: RuleName,
-    /// When the point's time in the backup store ends.
-    #[schema(value_type = String, format = DateTime)]
-    pub backup_store_until: Timestamp,
-}
-
-impl StampedRetention {
-    /// What `rule` means for a point that is consistent at `consistent_at`.
-    pub fn new(rule: Rule, consistent_at: Timestamp) -> Self {
-        Self { rule: rule.name, backup_store_until: rule.backup_store.end(consistent_at) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn end(lifetime: &str, from: &str) -> String {
-        lifetime.parse::<Lifetime>().unwrap().end(from.parse().unwrap()).to_string()
-    }
-
-    #[test]
-    fn months_end_on_the_last_day_that_exists() {
-        assert_eq!(end("P1M", "2027-01-31T10:00:00Z"), "2027-02-28T10:00:00Z");
-        assert_eq!(end("P1M", "2028-01-31T10:00:00Z"), "2028-02-29T10:00:00Z");
-        assert_eq!(end("P1Y", "2028-02-29T00:00:00Z"), "2029-02-28T00:00:00Z");
-        assert_eq!(end("P2W", "2027-12-25T00:00:00Z"), "2028-01-08T00:00:00Z");
-        assert_eq!(end("P10Y", "2026-11-22T00:00:00Z"), "2036-11-22T00:00:00Z");
-    }
-
-    #[test]
-    fn the_default_rule_is_three_months() {
-        let stamped = StampedRetention::new(Rule::DEFAULT, "2026-11-30T23:59:59Z".parse().unwrap());
-        assert_eq!(stamped.backup_store_until.to_string(), "2027-02-28T23:59:59Z");
-    }
-
-    #[test]
-    fn lifetimes_outside_the_bounds_are_refused() {
-        for bad in ["", "P", "P6D", "P3654D", "P11Y", "P121M", "P0W", "P-1M", "P1M2D", "3M", "P+3M", "P3H"] {
-            assert!(bad.parse::<Lifetime>().is_err(), "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn display_and_from_str_are_inverse(count in 0_u16..4_000, unit in prop::sample::select(vec!['D', 'W', 'M', 'Y'])) {
-            let text = format!("P{count}{unit}");
-            if let Ok(lifetime) = text.parse::<Lifetime>() {
-                prop_assert_eq!(lifetime.to_string(), text);
-            }
-        }
-
-        #[test]
-        fn a_point_is_never_over_before_it_began(seconds in 0_i64..4_000_000_000, months in 1_u16..=120) {
-            let from = Timestamp::from_second(seconds).unwrap();
-            let lifetime = format!("P{months}M").parse::<Lifetime>().unwrap();
-            prop_assert!(lifetime.end(from) > from);
-        }
-    }
-}
+mod claim;
+mod criteria;
+mod lifetime;
+mod plan;
+mod reason;
+mod reevaluate;
+mod rules;
+mod stamp;
+mod verdict;

@@ -114,6 +114,10 @@ codes! {
         "List the instances with `permafrost instance list`.";
     RecoveryPointNotFound, NotFound, Never, "no such recovery point",
         "List the points with `permafrost recovery-point list INSTANCE`.";
+    PolicyNotFound, NotFound, Never, "no such backup policy",
+        "List the policies with `permafrost policy list`.";
+    RetentionPlanNotFound, NotFound, Never, "no such retention plan",
+        "List the plans with `permafrost retention plan`.";
     JobNotFound, NotFound, Never, "no such job",
         "List the jobs with `permafrost job list`.";
     RouteNotFound, NotFound, Never, "the API has no such route",
@@ -136,6 +140,39 @@ codes! {
         "Start it again when it is wanted.";
     AccessDenied, Access, Never, "the caller may not do this",
         "Ask for one of the vault's managed policies: reader, operator, contributor or administrator.";
+    // Policies and protection.
+    InvalidPolicy, Request, Never, "the policy breaks a rule",
+        "Correct the policy as the message says; `permafrost policy check FILE` tells every problem with its line.";
+    RuleNotInPolicy, Request, Never, "the instance's policy has no rule of this name",
+        "Choose one of the policy's rules; `permafrost policy show POLICY` lists them.";
+    ConfirmationMismatch, Request, Never, "the confirmation is not the instance's name",
+        "Send the instance's name as it is shown, and a reason.";
+    PolicyNameAlreadyInUse, Conflict, Never, "another policy bears the name",
+        "Choose another name.";
+    PolicyInUse, Conflict, Never, "instances are protected by the policy",
+        "Put them under another policy with `permafrost instance change-policy` first.";
+    PolicyChanged, Conflict, Never, "the policy was changed in the meantime",
+        "Read the policy again and repeat the change on what it says now.";
+    BackupsSuspended, Conflict, Never, "the instance's scheduled backups are suspended",
+        "Resume them with `permafrost instance resume`.";
+    ProtectionStopped, Conflict, Never, "the instance's protection is stopped",
+        "Resume it with `permafrost instance resume`, or undelete the instance first.";
+    ImmutabilityCannotBeLowered, Conflict, Never, "the vault's immutability was to be lowered",
+        "Deploy the vault with the immutability that it has, or a higher one.";
+    RetentionCannotBeShortened, Conflict, Never, "a recovery point of an immutable vault was to be kept for less",
+        "Ask for a later time than the one that is stamped on the point.";
+    ObjectLocked, Conflict, Never, "an object is locked against deletion",
+        "Wait until its lock ends.";
+    RecoveryPointUnderLegalHold, Conflict, Never, "the recovery point is under legal hold",
+        "Release it with `permafrost recovery-point release` where the hold is over.";
+    RecoveryPointArchived, Conflict, Never, "the recovery point is in the archive store",
+        "Rehydrate it first with `permafrost recovery-point rehydrate INSTANCE POINT`.";
+    RecoveryPointNotArchived, Conflict, Never, "the recovery point is not in the archive store",
+        "Restore it as it is.";
+    DeletionLimitReached, Conflict, Never, "the run would delete more recovery points of an instance than it may",
+        "Nothing is to be done: the next run deletes the next ones. See `permafrost retention plan`.";
+    ScheduleUnavailable, Internal, Later, "EventBridge Scheduler did not answer",
+        "Try again; see the state of EventBridge Scheduler.";
     // Network and login.
     HostNotFound, Database, Never, "the server's name does not resolve",
         "Check the host name, and that the functions' network resolves it.";

@@ -1,0 +1,96 @@
+//! Backup policies: a schedule and retention rules, shared by many instances.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::PolicyId;
+use crate::retention::{
+    Asked, PeriodClaim, PolicyStamp, RetentionRules, RuleNotInPolicy, Verdict, decide,
+};
+use crate::schedule::{Schedule, Zone};
+
+pub use crate::names::{InvalidPolicyName, PolicyName};
+
+/// A policy as a request names it: by id or by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyRef {
+    /// By its id.
+    Id(PolicyId),
+    /// By its name.
+    Name(PolicyName),
+}
+
+impl FromStr for PolicyRef {
+    type Err = InvalidPolicyName;
+    fn from_str(text: &str) -> Result<Self, InvalidPolicyName> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => text.parse().map(Self::Name),
+        }
+    }
+}
+
+/// What a policy says: when backups run, and how long they stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicySpec {
+    /// When backups run; without one, only on demand.
+    pub schedule: Option<Schedule>,
+    /// How long they stay.
+    pub retention: RetentionRules,
+}
+
+/// A backup policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Policy {
+    /// Its id.
+    pub id: PolicyId,
+    /// The name people call it by.
+    pub name: PolicyName,
+    /// Counts its changes from 1: a change names the revision that it is made to.
+    pub revision: u32,
+    /// What it says.
+    pub spec: PolicySpec,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+impl PolicySpec {
+    /// The time zone that days, weeks, months and years are those of: the schedule's, else UTC.
+    pub fn zone(&self) -> Zone {
+        self.schedule.as_ref().map_or_else(Zone::utc, |schedule| schedule.time_zone.clone())
+    }
+
+    /// The periods that a scheduled point of `consistent_at` would claim if all were free.
+    pub fn periods(&self, consistent_at: Timestamp) -> Vec<PeriodClaim> {
+        self.retention.periods(&self.zone(), consistent_at)
+    }
+}
+
+impl Policy {
+    /// The policy as it is now, for a point to remember.
+    pub fn stamp(&self) -> PolicyStamp {
+        PolicyStamp { id: self.id, revision: self.revision }
+    }
+
+    /// The verdict of [`decide`], stamped with the policy.
+    ///
+    /// # Errors
+    /// [`RuleNotInPolicy`] where a caller chose a rule that the policy lacks.
+    pub fn decide(
+        &self,
+        consistent_at: Timestamp,
+        asked: Asked,
+        taken: &BTreeSet<PeriodClaim>,
+    ) -> Result<Verdict, RuleNotInPolicy> {
+        let mut verdict = decide(&self.spec, consistent_at, asked, taken)?;
+        verdict.retention.policy = Some(self.stamp());
+        Ok(verdict)
+    }
+}
