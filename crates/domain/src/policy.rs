@@ -1,6 +1,7 @@
 //! Backup policies: a schedule and retention rules, shared by many instances.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -15,7 +16,9 @@ use crate::schedule::{Schedule, Zone};
 pub use crate::names::{InvalidPolicyName, PolicyName};
 
 /// A policy as a request names it: by id or by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,62}$")]
 pub enum PolicyRef {
     /// By its id.
     Id(PolicyId),
@@ -30,6 +33,28 @@ impl FromStr for PolicyRef {
             Ok(id) => Ok(Self::Id(id)),
             Err(_) => text.parse().map(Self::Name),
         }
+    }
+}
+
+impl fmt::Display for PolicyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => fmt::Display::fmt(id, f),
+            Self::Name(name) => fmt::Display::fmt(name, f),
+        }
+    }
+}
+
+impl TryFrom<String> for PolicyRef {
+    type Error = InvalidPolicyName;
+    fn try_from(text: String) -> Result<Self, InvalidPolicyName> {
+        text.parse()
+    }
+}
+
+impl From<PolicyRef> for String {
+    fn from(named: PolicyRef) -> String {
+        named.to_string()
     }
 }
 
