@@ -4,16 +4,17 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use permafrost_domain::JobId;
 use permafrost_domain::data_source::{DatabaseName, Host, ObjectName, RoleName, SecretArn};
 use permafrost_domain::files::{BucketName, KeyPrefix};
 use permafrost_domain::instance::{InstanceName, InstanceRef};
 use permafrost_domain::job::JobStatus;
-use permafrost_domain::restore_options::TableName;
-use permafrost_domain::wire::PointSelector;
-
 use permafrost_domain::policy::PolicyRef;
+use permafrost_domain::restore_options::TableName;
 use permafrost_domain::retention::RuleName;
+use permafrost_domain::wire::PointSelector;
+use permafrost_domain::JobId;
+use permafrost_domain::ids::PlanId;
+
 
 use crate::args::policy::PolicyCommand;
 use crate::args::protection::{ChangePolicyArgs, StopArgs};
@@ -129,6 +130,9 @@ pub(crate) enum Command {
     /// Backup policies: create, list, show, edit, delete, check, simulate, diff
     #[command(subcommand, visible_alias = "policies")]
     Policy(PolicyCommand),
+    /// Retention: what is archived, what is deleted, what is kept, and why
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Print the SQL and IAM statements that grant exactly what is needed
     Grants(GrantsArgs),
     /// Print a completion script for a shell
@@ -462,6 +466,19 @@ pub(crate) enum JobCommand {
     Cancel {
         /// The job's id
         job: JobId,
+    },
+}
+
+/// Retention.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// List the newest plans, or show one: what a run of retention set out to do, point by point
+    Plan {
+        /// The plan's id [default: a list of plans]
+        plan: Option<PlanId>,
+        /// List no more than this many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
     },
 }
 

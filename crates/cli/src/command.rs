@@ -11,6 +11,7 @@ mod rehydration;
 mod restore;
 mod restore_files;
 mod retention;
+mod spec_file;
 mod stored_policy;
 mod target;
 mod wait;

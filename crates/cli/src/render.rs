@@ -6,6 +6,7 @@ mod job;
 mod policy;
 mod recovery_point;
 mod rehydration;
+mod retention_plan;
 #[cfg(test)]
 pub(crate) mod samples;
 mod table;
@@ -16,3 +17,4 @@ pub(crate) use job::{job, jobs, readiness};
 pub(crate) use policy::{PolicyShown, policies, policy, policy_shown};
 pub(crate) use recovery_point::{point, points};
 pub(crate) use rehydration::estimate;
+pub(crate) use retention_plan::{retention_plan, retention_plans};

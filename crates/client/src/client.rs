@@ -2,11 +2,11 @@
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
-use permafrost_domain::JobId;
 use permafrost_domain::instance::{Instance, InstanceRef};
 use permafrost_domain::job::{Job, JobStatus};
 use permafrost_domain::policy::{Policy, PolicyRef};
 use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::retention::RetentionPlan;
 use permafrost_domain::tiering::Estimate;
 use permafrost_domain::wire::{
     BackupRequest, ChangePolicyRequest, CreatePolicyRequest, DeleteDataRequest, FileRestoreRequest,
@@ -14,6 +14,8 @@ use permafrost_domain::wire::{
     ProtectResponse, RecoveryPointDetail, RehydrateRequest, ReplacePolicyRequest, RestoreRequest,
     StopProtectionRequest,
 };
+use permafrost_domain::JobId;
+use permafrost_domain::ids::PlanId;
 use reqwest::Method;
 
 use crate::endpoint::Endpoint;
@@ -295,6 +297,20 @@ impl Client {
         request: &FileRestoreRequest,
     ) -> Result<JobStarted, ClientError> {
         self.transport.post(&["instances", &segment(instance), "file-restores"], request).await
+    }
+
+    /// The plans of retention, the newest first.
+    pub fn retention_plans(&self, limit: usize) -> Pages<'_, RetentionPlan> {
+        let page = limit.clamp(1, usize::from(MAX_PAGE));
+        Pages::new(self, &["retention-plans"], vec![("limit", page.to_string())])
+    }
+
+    /// A plan of retention.
+    ///
+    /// # Errors
+    /// As [`Client::protect`].
+    pub async fn retention_plan(&self, plan: PlanId) -> Result<RetentionPlan, ClientError> {
+        self.transport.get(&["retention-plans", &plan.to_string()], &[]).await
     }
 
     /// Jobs, the newest first.

@@ -16,9 +16,8 @@ use crate::schedule::{Schedule, Zone};
 pub use crate::names::{InvalidPolicyName, PolicyName};
 
 /// A policy as a request names it: by id or by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,62}$")]
 pub enum PolicyRef {
     /// By its id.
     Id(PolicyId),
@@ -57,6 +56,17 @@ impl From<PolicyRef> for String {
         named.to_string()
     }
 }
+
+impl utoipa::PartialSchema for PolicyRef {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^[a-z0-9][a-z0-9-]{0,62}$"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for PolicyRef {}
 
 /// What a policy says: when backups run, and how long they stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,11 +5,13 @@
 
 pub mod clock;
 pub mod config;
+pub mod executions;
 pub mod files;
 pub mod point;
 pub mod progress;
 pub mod restore;
 pub mod runtime;
+pub mod schedules;
 pub mod sdk;
 pub mod snapshot;
 pub mod step;

@@ -5,8 +5,8 @@ use permafrost_domain::Fault;
 use permafrost_domain::policy::PolicySpec;
 use permafrost_domain::wire::{CreatePolicyRequest, ReplacePolicyRequest};
 
-use super::policy_file::read_spec;
 use super::policy_options::spec_of_options;
+use super::spec_file::read_spec;
 use crate::args::policy::StoredPolicyCommand;
 use crate::args::stored_policy::{CreatePolicyArgs, EditPolicyArgs, ShowPolicyArgs};
 use crate::console::{self, Console};

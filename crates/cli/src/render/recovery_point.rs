@@ -102,7 +102,10 @@ fn kept_by(point: &RecoveryPoint) -> String {
 }
 
 fn archived_until(point: &RecoveryPoint) -> Option<String> {
-    point.retention.archive.as_ref().map(|archive| format!("{} ({})", time(archive.until), archive.class))
+    point.retention.archive.as_ref().map(|archive| match archive.class {
+        Some(class) => format!("{} ({class})", time(archive.until)),
+        None => time(archive.until),
+    })
 }
 
 fn contents(tables: &[TableSummary]) -> String {
