@@ -3,11 +3,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use jiff::civil::Date;
+use permafrost_domain::ids::PlanId;
 use permafrost_domain::instance::InstanceName;
-use permafrost_domain::{InstanceId, JobId, PointId};
+use permafrost_domain::policy::PolicyName;
+use permafrost_domain::{InstanceId, JobId, PointId, PolicyId};
 use serde::{Deserialize, Serialize};
 
+use crate::due::DueShard;
 use crate::error::CatalogError;
 
 /// The place after which a list goes on.
@@ -99,21 +103,29 @@ impl Continuation {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
         #[test]
-        fn writing_and_parsing_are_inverse(millis in 0_i64..253_402_207_200_000, random: u128, kind in 0..4) {
+        fn writing_and_parsing_are_inverse(millis in 0_i64..253_402_207_200_000, random: u128, kind in 0..10) {
             let at = Timestamp::from_millisecond(millis).unwrap();
             let (id, job) = (InstanceId::new(at, random), JobId::new(at, random));
             let place = match kind {
                 0 => Continuation::Instances { name: "shop".parse().unwrap(), id },
                 1 => Continuation::Jobs { day: crate::keys::day_of(at), job: Some(job) },
                 2 => Continuation::Jobs { day: crate::keys::day_of(at), job: None },
-                _ => Continuation::Points { instance: id, point: PointId::of_backup(job) },
+                3 => Continuation::Points { instance: id, point: PointId::of_backup(job) },
+                4 => Continuation::Policies { name: "daily".parse().unwrap(), id: PolicyId::new(at, random) },
+                5 => Continuation::Members { policy: PolicyId::new(at, random), instance: id },
+                6 => Continuation::OpenJobs { job },
+                7 => {
+                    let point = PointId::of_backup(job);
+                    Continuation::Due { shard: DueShard::of(point), due: at, instance: id, point }
+                }
+                8 => Continuation::Deletions { due: at, instance: id },
+                _ => Continuation::RetentionPlans { plan: PlanId::of_run(at, id) },
             };
             let token = place.to_token();
             prop_assert!(token.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_'));

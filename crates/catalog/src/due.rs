@@ -13,7 +13,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp, TimestampRound, RoundMode, Unit};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::wire::Page;
-use permafrost_domain::{InstanceId, PointId};
+use permafrost_domain::PointId;
 use serde::{Deserialize, Serialize};
 
 use crate::Catalog;
@@ -154,13 +154,20 @@ pub(crate) fn place(point: &RecoveryPoint) -> Option<(String, String)> {
 }
 
 /// When something is due for `point`. Under legal hold nothing is that deletes or moves its data; but what was begun
-/// goes on, and a copy that was rehydrated ends.
+/// goes on, and the copy that was rehydrated ends.
 fn due_at(point: &RecoveryPoint) -> Option<Timestamp> {
-    let due = point.next_due();
+    let stamped = point.retention.next_due(point.state).map(|(due, _)| due);
     match point.state {
-        PointState::Available | PointState::Archived | PointState::Damaged if point.legal_hold => None,
-        _ => due,
+        PointState::Rehydrated if point.legal_hold => point.rehydrated_until,
+        PointState::Rehydrated => point.rehydrated_until.into_iter().chain(stamped).min(),
+        _ if point.legal_hold && !is_under_way(point.state) => None,
+        _ => stamped,
     }
+}
+
+/// Whether something was begun with a point in this state that has to be ended.
+pub(crate) fn is_under_way(state: PointState) -> bool {
+    matches!(state, PointState::Archiving | PointState::Rehydrating | PointState::Expiring)
 }
 
 /// The place of what is due at `due` for `what`.

@@ -118,6 +118,14 @@ pub enum CatalogError {
     /// No such retention plan.
     #[error("there is no retention plan {0}")]
     RetentionPlanNotFound(String),
+    /// A retention plan that lists more than the catalog takes.
+    #[error("a retention plan lists {listed} points, more than {most}")]
+    RetentionPlanTooLarge {
+        /// How many it lists.
+        listed: usize,
+        /// How many it can list.
+        most: usize,
+    },
     /// The database is protected by another instance.
     #[error("the database {database} is protected already")]
     DatabaseAlreadyProtected {
@@ -267,7 +275,9 @@ impl CatalogError {
             Self::Unavailable { .. } => Code::CatalogUnavailable,
             Self::AccessDenied { .. } => Code::AccessDenied,
             Self::Rejected { .. } => Code::InvalidConfiguration,
-            Self::RecordTooLarge { .. } | Self::InvalidContinuation => Code::InvalidRequest,
+            Self::RecordTooLarge { .. }
+            | Self::InvalidContinuation
+            | Self::RetentionPlanTooLarge { .. } => Code::InvalidRequest,
             Self::RecordInvalid { .. } => Code::CatalogRecordInvalid,
             Self::Conflict { .. }
             | Self::SnapshotNotFound(_)
@@ -342,6 +352,7 @@ impl CatalogError {
             | Self::AccessDenied { .. }
             | Self::Rejected { .. }
             | Self::RecordTooLarge { .. }
+            | Self::RetentionPlanTooLarge { .. }
             | Self::InvalidContinuation => None,
         }
     }

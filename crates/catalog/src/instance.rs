@@ -4,6 +4,7 @@
 use permafrost_domain::InstanceId;
 use permafrost_domain::instance::{Instance, InstanceName, InstanceRef};
 use permafrost_domain::job::Job;
+use permafrost_domain::retention::{InstanceFacts, NewestGoodPoint};
 use permafrost_domain::wire::Page;
 use serde::{Deserialize, Serialize};
 
@@ -31,15 +32,6 @@ impl Record for Instance {
     fn listed(&self) -> Option<(String, String)> {
         Some((INSTANCES.to_owned(), self.name.to_string()))
     }
-}
-
-/// An instance and how much it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holdings {
-    /// The instance, without the backup that is running. Its `latest_point` is its newest good one.
-    pub instance: Instance,
-    /// How many points it has that are not deleted or being deleted: counted as they come and go, not by reading them.
-    pub points: u64,
 }
 
 /// The claim of an instance to its name.
@@ -135,15 +127,22 @@ impl Catalog {
         Ok(instance)
     }
 
-    /// The instance as it is stored, without the backup that is running, and how many points it has.
+    /// What a retention plan needs to know of the instance, in one read: its points are counted as they come and go,
+    /// and the newest good one is noted with every change.
     ///
     /// # Errors
     /// `InstanceNotFound`.
-    pub async fn holdings(&self, id: InstanceId) -> Result<Holdings, CatalogError> {
+    pub async fn instance_facts(&self, id: InstanceId) -> Result<InstanceFacts, CatalogError> {
         let item = self.item(&Key::Instance(id)).await?;
         let item = item.ok_or_else(|| CatalogError::InstanceNotFound(id.to_string()))?;
         let points = points_of(&item)?;
-        Ok(Holdings { instance: decode(item)?, points })
+        let instance: Instance = decode(item)?;
+        let newest_good = instance
+            .latest_point
+            .zip(instance.latest_consistent_at)
+            .map(|(id, consistent_at)| NewestGoodPoint { id, consistent_at });
+        let Instance { stopped, deletion, .. } = instance;
+        Ok(InstanceFacts { instance: id, points, newest_good, stopped, deletion })
     }
 
     /// The instance as it is stored, without the backup that is running.

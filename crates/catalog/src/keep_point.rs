@@ -9,7 +9,7 @@ use permafrost_domain::retention::StampedRetention;
 use permafrost_domain::{InstanceId, PointId};
 
 use crate::Catalog;
-use crate::due::{moves_by_itself, place};
+use crate::due::{is_under_way, place};
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::move_point::placed;
@@ -48,7 +48,7 @@ impl Catalog {
             }
             let after = RecoveryPoint { legal_hold: held, ..there.clone() };
             let change = Expression::new().set("legal_hold", AttributeValue::Bool(held));
-            let change = if moves_by_itself(there.state) { change } else { placed(change, place(&after)) };
+            let change = if is_under_way(there.state) { change } else { placed(change, place(&after)) };
             match self.change_point(&there, change).await {
                 Err(CatalogError::PointChanged { .. }) => {}
                 done => return done,
@@ -74,7 +74,7 @@ impl Catalog {
         }
         let after = RecoveryPoint { retention: retention.clone(), ..point.clone() };
         let change = Expression::new().set("retention", nested(&point.key(), retention)?);
-        let change = if moves_by_itself(point.state) { change } else { placed(change, place(&after)) };
+        let change = if is_under_way(point.state) { change } else { placed(change, place(&after)) };
         match self.change_point(point, change).await {
             Err(CatalogError::PointChanged { .. }) => {
                 let there = self.point(point.instance, point.id).await?;

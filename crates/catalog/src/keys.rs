@@ -28,8 +28,11 @@ use std::fmt;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use permafrost_domain::ids::PlanId;
 use permafrost_domain::instance::InstanceName;
-use permafrost_domain::{InstanceId, JobId, PointId};
+use permafrost_domain::policy::PolicyName;
+use permafrost_domain::retention::PeriodClaim;
+use permafrost_domain::{InstanceId, JobId, PointId, PolicyId};
 
 /// The table's partition key.
 pub(crate) const PK: &str = "pk";
@@ -192,13 +195,24 @@ pub(crate) fn jobs_of(day: Date) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use permafrost_domain::calendar::WeekStart;
+    use permafrost_domain::retention::RuleName;
+
     use super::*;
 
+    /// A period that begins at `at` or before.
+    fn period(at: Timestamp, rule: u32) -> PeriodClaim {
+        let rules = RuleName::PERIODIC;
+        let rule = rules[rule as usize % rules.len()];
+        PeriodClaim::of(rule, day_of(at), WeekStart::default()).unwrap()
+    }
+
     fn any_key() -> impl Strategy<Value = Key> {
-        (0_i64..253_402_207_200_000, any::<u128>(), any::<u32>(), "[a-z0-9][a-z0-9-]{0,20}", 0..8_usize)
+        (0_i64..253_402_207_200_000, any::<u128>(), any::<u32>(), "[a-z0-9][a-z0-9-]{0,20}", 0..16_usize)
             .prop_map(|(millis, random, task, word, kind)| {
                 let at = Timestamp::from_millisecond(millis).unwrap();
                 let (instance, job) = (InstanceId::new(at, random), JobId::new(at, random));
+                let (policy, plan) = (PolicyId::new(at, random), PlanId::new(at, random));
                 match kind {
                     0 => Key::Instance(instance),
                     1 => Key::InstanceName(word.parse().unwrap()),
@@ -207,7 +221,15 @@ mod tests {
                     4 => Key::Point(instance, PointId::of_backup(job)),
                     5 => Key::Job(job),
                     6 => Key::Task(job, task),
-                    _ => Key::Snapshot(job),
+                    7 => Key::Snapshot(job),
+                    8 => Key::Deletion(instance),
+                    9 => Key::Period(instance, period(at, task)),
+                    10 => Key::Policy(policy),
+                    11 => Key::PolicyName(word.parse().unwrap()),
+                    12 => Key::Member(policy, instance),
+                    13 => Key::OpenJob(job),
+                    14 => Key::RetentionPlan(plan),
+                    _ => Key::RetentionPlanPart(plan, task),
                 }
             })
     }
@@ -227,11 +249,18 @@ mod tests {
     #[test]
     fn other_text_is_no_key() {
         let job = JobId::new(Timestamp::UNIX_EPOCH, 1);
+        let (instance, plan) = (InstanceId::new(Timestamp::UNIX_EPOCH, 1), PlanId::new(Timestamp::UNIX_EPOCH, 1));
         for (pk, sk) in [
             (format!("JOB#{job}"), "TASK#007"),
             (format!("JOB#{job}"), "TASK#+7"),
             (format!("JOB#{job}"), "INSTANCE"),
             (format!("INSTANCE#{job}"), "INSTANCE"),
+            (format!("INSTANCE#{instance}"), "PERIOD#yearly#31"),
+            (format!("INSTANCE#{instance}"), "PERIOD#default#2031"),
+            (format!("INSTANCE#{instance}"), "PERIOD#monthly#2031-13"),
+            (format!("INSTANCE#{instance}"), "DUE"),
+            (format!("POLICY#{instance}"), "POLICY"),
+            (format!("RETENTION_PLAN#{plan}"), "PART#01"),
             (format!("NOTE#{job}"), "NOTE"),
             (job.to_string(), "JOB"),
         ] {

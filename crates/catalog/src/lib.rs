@@ -50,12 +50,12 @@ pub use close_job::JobOutcome;
 pub use commit::CommitOutcome;
 pub use due::{DueShard, InvalidDueShard};
 pub use error::{BoxError, CatalogError};
-pub use instance::Holdings;
 pub use job_list::JobFilter;
 pub use keep_point::LegalHold;
 pub use meter::{Meter, Reads};
 pub use move_point::{ExpiryGround, NextDue, PointChange};
 pub use open_job::OpenJob;
+pub use retention_plan::RetentionPlanSummary;
 pub use snapshot::{Snapshot, SnapshotState};
 #[cfg(feature = "testing")]
 pub use testing::Seed;

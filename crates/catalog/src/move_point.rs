@@ -5,12 +5,13 @@
 //!
 //! **Deletion.** [`Catalog::begin_expiry`] is the one way into `Expiring`. In one transaction it takes the point from
 //! its instance's count and makes sure of what retention must never get wrong, whatever plan led to it: the point's
-//! time is over, it is under no legal hold, its instance does not keep its points for ever, and it is not the newest
-//! good point; or its instance's data was deleted and the time for undoing that is over. The objects are erased after
-//! it, and [`PointState::Expired`] says that they are.
+//! time is over, it is under no legal hold, its instance does not keep its points for ever, and the newest good point
+//! is another, which is there and good at that moment; or its instance's data was deleted and the time for undoing that
+//! is over. The objects are erased after it, and [`PointState::Expired`] says that they are.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use permafrost_domain::InstanceId;
 use permafrost_domain::instance::{Instance, ProtectionStatus, StopMode};
 use permafrost_domain::recovery_point::{ArchiveRef, PointState, RecoveryPoint};
 
@@ -19,9 +20,10 @@ use crate::due::{DueShard, partition, place, place_at};
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::instance::POINTS;
-use crate::keys::{INDEX_PK, INDEX_SK, Key, PK};
+use crate::keys::{INDEX_PK, INDEX_SK, Key};
 use crate::protection::DELETION_UNTIL_US;
 use crate::record::{Record, decode, nested, number, text};
+use crate::recovery_point::word;
 use crate::transaction::{Outcome, Part, Refusal, Transaction};
 use crate::write::Written;
 
@@ -83,7 +85,7 @@ impl Catalog {
             });
         }
         let after = after(point, to, change);
-        let expression = as_read(moving(Expression::new(), point, &after, change)?, point)?;
+        let expression = as_read(moving(Expression::new(), point, &after, change)?, point);
         if to == PointState::Damaged {
             return self.move_to_damaged(point, after, expression).await;
         }
@@ -119,14 +121,34 @@ impl Catalog {
         let free = Expression::new()
             .only_if_absent("legal_hold")
             .or(Expression::new().only_if("legal_hold", AttributeValue::Bool(false)));
-        let expiring = as_read(moving(free, point, &after, &change)?, point)?;
-        let key = Key::Instance(point.instance);
-        let transaction = Transaction::new()
-            .update(Part::Point, point.key(), expiring)
-            .update(Part::Instance, key, letting_go(point, ground, now)?);
+        let expiring = as_read(moving(free, point, &after, &change)?, point);
+        let mut transaction = Transaction::new().update(Part::Point, point.key(), expiring);
+        let mut letting_go = Expression::new().add(POINTS, -1);
+        match ground {
+            ExpiryGround::Retention => {
+                let newest = match self.stored_instance(point.instance).await?.latest_point {
+                    Some(newest) if newest != point.id => newest,
+                    Some(newest) => return Err(CatalogError::NewestGoodPoint(newest)),
+                    None => return Err(no_good_point(point.instance, "it has no good point".to_owned())),
+                };
+                let good = PointState::ALL.into_iter().filter(|state| state.is_good()).map(word);
+                let good = Expression::new().only_if_one_of("state", good);
+                transaction = transaction.check(Part::Newest, Key::Point(point.instance, newest), good);
+                letting_go = letting_go
+                    .only_if("latest_point", text(newest))
+                    .only_if_not("stopped", text(StopMode::RetainForever))
+                    .only_if_not("status", text(ProtectionStatus::SoftDeleted));
+            }
+            ExpiryGround::DataDeletion => {
+                letting_go = letting_go
+                    .only_if("status", text(ProtectionStatus::SoftDeleted))
+                    .only_if_below(DELETION_UNTIL_US, number(now.as_microsecond().saturating_add(1)));
+            }
+        }
+        let transaction = transaction.update(Part::Instance, Key::Instance(point.instance), letting_go);
         match self.transact(transaction).await? {
             Outcome::Done => Ok(after),
-            Outcome::Refused(refusal) => why_not(point, after, ground, refusal),
+            Outcome::Refused(refusal) => why_not(point, ground, refusal),
         }
     }
 
@@ -171,7 +193,7 @@ impl Catalog {
         point: &RecoveryPoint,
         change: Expression,
     ) -> Result<RecoveryPoint, CatalogError> {
-        match self.update(&point.key(), as_read(change, point)?).await? {
+        match self.update(&point.key(), as_read(change, point)).await? {
             Written::Done(item) => decode(item),
             Written::Refused(item) => Err(changed(point, item.map(decode).transpose()?)),
         }
@@ -195,7 +217,7 @@ fn moving(
     after: &RecoveryPoint,
     change: &PointChange,
 ) -> Result<Expression, CatalogError> {
-    let mut expression = base.set("state", nested(&point.key(), &after.state)?);
+    let mut expression = base.set("state", text(word(after.state)));
     if let Some(archive) = &change.archive {
         expression = expression.set("archive", nested(&point.key(), archive)?);
     }
@@ -220,33 +242,14 @@ pub(crate) fn placed(change: Expression, place: Option<(String, String)>) -> Exp
 }
 
 /// The same change, on the condition that state and retention are as they were read.
-fn as_read(change: Expression, point: &RecoveryPoint) -> Result<Expression, CatalogError> {
+fn as_read(change: Expression, point: &RecoveryPoint) -> Expression {
     let change = change
-        .only_if("state", nested(&point.key(), &point.state)?)
+        .only_if("state", text(word(point.state)))
         .only_if("retention.backup_store_until", text(point.retention.backup_store_until));
-    Ok(match &point.retention.archive {
+    match &point.retention.archive {
         Some(archive) => change.only_if("retention.archive.until", text(archive.until)),
         None => change.only_if_absent("retention.archive"),
-    })
-}
-
-/// How the instance lets go of `point`: counts it no more, where it allows its deletion on this ground.
-fn letting_go(
-    point: &RecoveryPoint,
-    ground: ExpiryGround,
-    now: Timestamp,
-) -> Result<Expression, CatalogError> {
-    let counted = Expression::new().add(POINTS, -1);
-    Ok(match ground {
-        ExpiryGround::Retention => counted
-            .only_if_present(PK)
-            .only_if_not("latest_point", text(point.id))
-            .only_if_not("stopped", nested(&point.key(), &StopMode::RetainForever)?)
-            .only_if_not("status", text(ProtectionStatus::SoftDeleted)),
-        ExpiryGround::DataDeletion => counted
-            .only_if("status", text(ProtectionStatus::SoftDeleted))
-            .only_if_below(DELETION_UNTIL_US, number(now.as_microsecond().saturating_add(1))),
-    })
+    }
 }
 
 /// Why `point` was not moved to `after`; the point as it stands, where that was done before.
@@ -280,7 +283,6 @@ fn changed(point: &RecoveryPoint, there: Option<RecoveryPoint>) -> CatalogError 
 /// Why the expiry of `point` was refused; the point as it stands, where it was begun before.
 fn why_not(
     point: &RecoveryPoint,
-    after: RecoveryPoint,
     ground: ExpiryGround,
     mut refusal: Refusal,
 ) -> Result<RecoveryPoint, CatalogError> {
@@ -292,16 +294,29 @@ fn why_not(
             there => Err(changed(point, there)),
         };
     }
-    let instance: Option<Instance> = refusal.of(Part::Instance).flatten().map(decode).transpose()?;
+    let instance: Option<Option<Instance>> =
+        refusal.of(Part::Instance).map(|item| item.map(decode).transpose()).transpose()?;
     let Some(instance) = instance else {
+        let newest: Option<RecoveryPoint> = refusal.of(Part::Newest).flatten().map(decode).transpose()?;
+        let found = match newest {
+            Some(newest) => format!("its newest good point {} is {:?}", newest.id, newest.state),
+            None => "its newest good point is not there".to_owned(),
+        };
+        return Err(no_good_point(point.instance, found));
+    };
+    let Some(Instance { id, status, stopped, deletion, .. }) = instance else {
         return Err(CatalogError::InstanceNotFound(point.instance.to_string()));
     };
-    let Instance { id, status, .. } = instance;
-    Err(match (ground, instance.deletion) {
-        (ExpiryGround::Retention, _) if instance.latest_point == Some(after.id) => {
-            CatalogError::NewestGoodPoint(after.id)
+    Err(match (ground, deletion) {
+        (ExpiryGround::Retention, _)
+            if status == ProtectionStatus::SoftDeleted || stopped == Some(StopMode::RetainForever) =>
+        {
+            CatalogError::ProtectionStopped(id)
         }
-        (ExpiryGround::Retention, _) => CatalogError::ProtectionStopped(id),
+        (ExpiryGround::Retention, _) => CatalogError::Conflict {
+            key: Key::Instance(id).to_string(),
+            found: "its newest point has changed".to_owned(),
+        },
         (ExpiryGround::DataDeletion, Some(deletion)) if status == ProtectionStatus::SoftDeleted => {
             CatalogError::SoftDeletionEnds { instance: id, until: deletion.until }
         }
@@ -311,4 +326,9 @@ fn why_not(
             to: ProtectionStatus::SoftDeleted,
         },
     })
+}
+
+/// The error where no newest good point of the instance can be counted on.
+fn no_good_point(instance: InstanceId, found: String) -> CatalogError {
+    CatalogError::Conflict { key: Key::Instance(instance).to_string(), found }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Period {
 
 impl Record for Period {
     fn key(&self) -> Key {
-        Key::Period(self.instance, self.claim.clone())
+        Key::Period(self.instance, self.claim)
     }
 }
 
@@ -48,7 +48,7 @@ impl Catalog {
         let mut taken = BTreeSet::new();
         // One for each rule at most.
         for claim in claims {
-            let period: Option<Period> = self.record(&Key::Period(instance, claim.clone())).await?;
+            let period: Option<Period> = self.record(&Key::Period(instance, *claim)).await?;
             taken.extend(period.filter(|period| period.point != point).map(|period| period.claim));
         }
         Ok(taken)
@@ -64,7 +64,7 @@ pub(crate) fn and_claim(
     now: Timestamp,
 ) -> Result<Transaction, CatalogError> {
     for (index, claim) in claims.iter().enumerate() {
-        let period = Period { instance, claim: claim.clone(), point, claimed_at: now };
+        let period = Period { instance, claim: *claim, point, claimed_at: now };
         transaction = transaction.put_new(Part::Period(index), encode(&period)?);
     }
     Ok(transaction)
@@ -79,7 +79,7 @@ pub(crate) fn refused(
     for (index, claim) in claims.iter().enumerate() {
         let Some(there) = refusal.of(Part::Period(index)) else { continue };
         there.map(decode::<Period>).transpose()?;
-        taken.insert(claim.clone());
+        taken.insert(*claim);
     }
     Ok(taken)
 }

@@ -85,13 +85,13 @@ impl Catalog {
             let found = "deleting its data is asked for by itself".to_owned();
             return Err(CatalogError::Conflict { key: key.to_string(), found });
         }
-        let mode_set = || Ok::<_, CatalogError>(Expression::new().set("stopped", nested(&key, &mode)?));
+        let mode_set = || Expression::new().set("stopped", text(mode));
         let to = ProtectionStatus::ProtectionStopped;
-        let stopped = self.change_status(instance, to, mode_set()?).await?;
+        let stopped = self.change_status(instance, to, mode_set()).await?;
         if stopped.stopped == Some(mode) {
             return Ok(stopped);
         }
-        let other_mode = mode_set()?.only_if("status", text(to));
+        let other_mode = mode_set().only_if("status", text(to));
         match self.update(&key, other_mode).await? {
             Written::Done(item) => decode(item),
             Written::Refused(item) => Err(not_changed(instance, to, item.map(decode).transpose()?)),
@@ -113,7 +113,7 @@ impl Catalog {
         let to = ProtectionStatus::SoftDeleted;
         let deleted = Expression::new()
             .set("status", text(to))
-            .set("stopped", nested(&key, &StopMode::DeleteData)?)
+            .set("stopped", text(StopMode::DeleteData))
             .set("deletion", nested(&key, deletion)?)
             .set(DELETION_UNTIL_US, number(deletion.until.as_microsecond()))
             .only_if_one_of("status", ProtectionStatus::before(to));
@@ -141,7 +141,7 @@ impl Catalog {
         let to = ProtectionStatus::ProtectionStopped;
         let kept = Expression::new()
             .set("status", text(to))
-            .set("stopped", nested(&key, &StopMode::RetainForever)?)
+            .set("stopped", text(StopMode::RetainForever))
             .remove("deletion")
             .remove(DELETION_UNTIL_US)
             .only_if("status", text(ProtectionStatus::SoftDeleted))

@@ -76,7 +76,7 @@ impl Catalog {
             Some(latest) => self.record::<RecoveryPoint>(&Key::Point(instance, latest)).await?,
             None => None,
         };
-        match latest.filter(is_good) {
+        match latest.filter(|point| point.state.is_good()) {
             Some(latest) => Ok(Some(latest)),
             // Recorded as the newest before it went.
             None => self.newest_good_of(instance, None).await,
@@ -93,7 +93,7 @@ impl Catalog {
         loop {
             let (points, more) = self.points_after(instance, after, MAX_PAGE).await?;
             after = points.last().map(|point| point.id);
-            let good = points.into_iter().filter(|point| is_good(point) && Some(point.id) != except);
+            let good = points.into_iter().filter(|point| point.state.is_good() && Some(point.id) != except);
             // The id of a scheduled backup's point is of the time that it was scheduled for: among neighbours the
             // order by id is not that by the time of their data.
             match good.max_by_key(|point| point.consistent_at) {
@@ -136,7 +136,19 @@ impl Catalog {
     }
 }
 
-/// Whether the point can be counted on.
-fn is_good(point: &RecoveryPoint) -> bool {
-    !matches!(point.state, PointState::Damaged | PointState::Expiring | PointState::Expired)
+/// The word of a point's state in the catalog.
+pub(crate) fn word(state: PointState) -> String {
+    format!("{state:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_on_the_state_use_the_word_that_is_stored() {
+        for state in PointState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), word(state));
+        }
+    }
 }

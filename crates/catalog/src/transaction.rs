@@ -34,6 +34,8 @@ pub(crate) enum Part {
     Lock,
     /// The recovery point.
     Point,
+    /// The newest good point of the instance.
+    Newest,
     /// The backup's snapshot.
     Snapshot,
     /// The n-th period that is claimed.
@@ -50,6 +52,10 @@ pub(crate) enum Part {
     OpenJob,
     /// What says that the instance's data is deleted softly.
     Deletion,
+    /// The retention plan.
+    Plan,
+    /// The n-th part of what it lists.
+    PlanPart(u32),
 }
 
 /// What became of a transaction.

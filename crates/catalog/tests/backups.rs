@@ -10,7 +10,7 @@ use permafrost_domain::job::{Job, JobStatus, Operation};
 use permafrost_domain::recovery_point::{ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::{Code, Fault, JobId, PointId};
 use support::emulator::table;
-use support::samples::{at, instance, job, point, protected, running_backup, snapshot};
+use support::samples::{at, commit, instance, job, point, protected, running_backup, snapshot};
 
 /// Nothing of the backup can be seen, and its instance is as it was before.
 async fn assert_invisible(catalog: &Catalog, shop: &Instance, backup: &Job) {
@@ -84,7 +84,7 @@ async fn a_commit_makes_all_visible_at_once_and_meets_itself() {
     assert_invisible(&catalog, &shop, &backup).await;
     catalog.record_fault(backup.id, &Fault::new(Code::ServerConnectionClosed, "first try")).await.unwrap();
     let committed = point(&backup);
-    let status = catalog.commit_recovery_point(&committed, at(100), &[]).await.unwrap();
+    let status = commit(&catalog, &committed, at(100), &[]).await.unwrap();
     assert_eq!(status, JobStatus::Completed);
 
     assert_eq!(catalog.point(shop.id, committed.id).await.unwrap(), committed);
@@ -102,7 +102,7 @@ async fn a_commit_makes_all_visible_at_once_and_meets_itself() {
     let next = running_backup(&catalog, &shop, 200).await;
     let again = RecoveryPoint { committed_at: at(300), ..committed.clone() };
     for _ in 0..2 {
-        let status = catalog.commit_recovery_point(&again, at(300), &["late".into()]).await.unwrap();
+        let status = commit(&catalog, &again, at(300), &["late".into()]).await.unwrap();
         assert_eq!(status, JobStatus::Completed);
     }
     assert_eq!(catalog.point(shop.id, committed.id).await.unwrap(), committed);
@@ -111,7 +111,7 @@ async fn a_commit_makes_all_visible_at_once_and_meets_itself() {
     // Another manifest under the same point is not a repetition.
     let manifest = ManifestRef { sha256: "1".repeat(64), ..committed.manifest.clone() };
     let other = RecoveryPoint { manifest, ..committed };
-    let error = catalog.commit_recovery_point(&other, at(300), &[]).await.unwrap_err();
+    let error = commit(&catalog, &other, at(300), &[]).await.unwrap_err();
     assert_eq!(error.code(), Code::CatalogConflict);
 }
 
@@ -122,14 +122,14 @@ async fn warnings_of_any_step_are_told_by_the_status() {
     let backup = running_backup(&catalog, &shop, 10).await;
     catalog.record_warnings(backup.id, &["early".into()]).await.unwrap();
     let status =
-        catalog.commit_recovery_point(&point(&backup), at(100), &["at commit".into()]).await.unwrap();
+        commit(&catalog, &point(&backup), at(100), &["at commit".into()]).await.unwrap();
     assert_eq!(status, JobStatus::CompletedWithWarnings);
     assert_eq!(catalog.job(backup.id).await.unwrap().warnings, ["at commit", "early"]);
     let backup = running_backup(&catalog, &shop, 200).await;
     let (warned, committed) = (["meanwhile".to_owned()], point(&backup));
     let (recorded, status) = tokio::join!(
         catalog.record_warnings(backup.id, &warned),
-        catalog.commit_recovery_point(&committed, at(300), &[]),
+        commit(&catalog, &committed, at(300), &[]),
     );
     let ended = catalog.job(backup.id).await.unwrap();
     assert_eq!(status.unwrap(), ended.status);
@@ -153,7 +153,7 @@ async fn a_commit_is_refused_when_the_job_is_not_working() {
             Some(outcome) => drop(catalog.close_job(backup.id, outcome, at(50)).await.unwrap()),
         }
         let before = catalog.job(backup.id).await.unwrap();
-        let error = catalog.commit_recovery_point(&point(&backup), at(100), &[]).await.unwrap_err();
+        let error = commit(&catalog, &point(&backup), at(100), &[]).await.unwrap_err();
         assert_eq!(error.code(), code, "{outcome:?}: {error:?}");
         assert_invisible(&catalog, &shop, &backup).await;
         assert_eq!(catalog.job(backup.id).await.unwrap(), before);
@@ -161,12 +161,12 @@ async fn a_commit_is_refused_when_the_job_is_not_working() {
     }
     let nobody = point(&job(Operation::Backup, &shop, 40));
     assert_eq!(
-        catalog.commit_recovery_point(&nobody, at(1), &[]).await.unwrap_err().code(),
+        commit(&catalog, &nobody, at(1), &[]).await.unwrap_err().code(),
         Code::JobNotFound
     );
     let restore = job(Operation::RestoreDatabase, &shop, 60);
     catalog.open_job(&restore).await.unwrap();
-    let error = catalog.commit_recovery_point(&point(&restore), at(1), &[]).await.unwrap_err();
+    let error = commit(&catalog, &point(&restore), at(1), &[]).await.unwrap_err();
     assert_eq!(error.code(), Code::CatalogConflict, "{error:?}");
     assert_invisible(&catalog, &shop, &restore).await;
 }
@@ -184,16 +184,16 @@ async fn after_an_abandonment_nothing_commits() {
     assert_eq!(state, SnapshotState::Abandoned);
     assert_eq!(catalog.instance(shop.id).await.unwrap().running_backup, None);
     // The job is still open: without its lock it cannot commit; nor when another backup has one.
-    let error = catalog.commit_recovery_point(&point(&backup), at(100), &[]).await.unwrap_err();
+    let error = commit(&catalog, &point(&backup), at(100), &[]).await.unwrap_err();
     assert_eq!(error.code(), Code::CatalogConflict, "{error:?}");
     let next = running_backup(&catalog, &shop, 20).await;
-    let error = catalog.commit_recovery_point(&point(&backup), at(100), &[]).await.unwrap_err();
+    let error = commit(&catalog, &point(&backup), at(100), &[]).await.unwrap_err();
     assert_eq!(error.code(), Code::CatalogConflict, "{error:?}");
     assert_invisible(&catalog, &shop, &backup).await;
     // Abandoning the first once more leaves the second alone.
     assert_eq!(catalog.abandon_backup(backup.id, shop.id).await.unwrap(), Abandoned::Yes);
     assert_eq!(catalog.instance(shop.id).await.unwrap().running_backup, Some(next.id));
-    catalog.commit_recovery_point(&point(&next), at(100), &[]).await.unwrap();
+    commit(&catalog, &point(&next), at(100), &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn abandoning_a_committed_backup_is_harmless() {
     let backup = running_backup(&catalog, &shop, 10).await;
     catalog.put_first_snapshot(&snapshot(backup.id, "h1"), at(10)).await.unwrap();
     catalog.request_release(backup.id).await.unwrap();
-    catalog.commit_recovery_point(&point(&backup), at(100), &[]).await.unwrap();
+    commit(&catalog, &point(&backup), at(100), &[]).await.unwrap();
     let next = running_backup(&catalog, &shop, 200).await;
     let (instance, ended) = (catalog.instance(shop.id).await.unwrap(), catalog.job(backup.id).await.unwrap());
     for _ in 0..2 {
@@ -229,14 +229,14 @@ async fn a_commit_and_what_races_with_it_agree_who_won() {
         let committing = point(&backup);
         let (commit, cancelled, abandoned) = if round % 2 == 0 {
             let (commit, cancel) = tokio::join!(
-                catalog.commit_recovery_point(&committing, at(100), &[]),
+                commit(&catalog, &committing, at(100), &[]),
                 catalog.request_cancel(backup.id),
             );
             (commit, cancel.is_ok(), false)
         } else {
             let (abandon, commit) = tokio::join!(
                 catalog.abandon_backup(backup.id, shop.id),
-                catalog.commit_recovery_point(&committing, at(100), &[]),
+                commit(&catalog, &committing, at(100), &[]),
             );
             (commit, false, abandon.unwrap() == Abandoned::Yes)
         };
@@ -257,8 +257,8 @@ async fn two_commits_at_once_are_one() {
     let backup = running_backup(&catalog, &shop, 10).await;
     let committing = point(&backup);
     let (one, two) = tokio::join!(
-        catalog.commit_recovery_point(&committing, at(100), &[]),
-        catalog.commit_recovery_point(&committing, at(101), &[]),
+        commit(&catalog, &committing, at(100), &[]),
+        commit(&catalog, &committing, at(101), &[]),
     );
     assert_eq!((one.unwrap(), two.unwrap()), (JobStatus::Completed, JobStatus::Completed));
     assert_eq!(catalog.points(shop.id, 10, None).await.unwrap().items, [committing]);
@@ -272,7 +272,7 @@ async fn points_are_listed_newest_first_in_pages() {
     let mut committed = Vec::new();
     for n in 0..5 {
         let backup = running_backup(catalog, &shop, 10 + n).await;
-        catalog.commit_recovery_point(&point(&backup), at(100 + n), &[]).await.unwrap();
+        commit(catalog, &point(&backup), at(100 + n), &[]).await.unwrap();
         committed.push(point(&backup));
     }
     committed.reverse();

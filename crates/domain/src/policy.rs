@@ -5,15 +5,27 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::PolicyId;
+use crate::policy::form::PolicyForm;
+use crate::policy::node::Node;
 use crate::retention::{
     Asked, PeriodClaim, PolicyStamp, RetentionRules, RuleNotInPolicy, Verdict, decide,
 };
 use crate::schedule::{Schedule, Zone};
 
 pub use crate::names::{InvalidPolicyName, PolicyName};
+pub use crate::policy::problem::{PolicyProblem, PolicyProblems, Position};
+
+mod explain;
+mod form;
+mod node;
+mod problem;
+mod read;
+mod read_retention;
+mod read_schedule;
+mod yaml;
 
 /// A policy as a request names it: by id or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +109,24 @@ pub struct Policy {
 }
 
 impl PolicySpec {
+    /// The policy of a text in YAML or JSON.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each problem with its line and column and what is allowed there.
+    pub fn parse(text: &str) -> Result<Self, PolicyProblems> {
+        read::spec(&Node::parse(text)?)
+    }
+
+    /// The policy as YAML, with everything said that was left to its default.
+    pub fn to_yaml(&self) -> String {
+        yaml::text(&PolicyForm::from(self))
+    }
+
+    /// What the policy does, in sentences, one a line.
+    pub fn explain(&self) -> Vec<String> {
+        explain::lines(self)
+    }
+
     /// The time zone that days, weeks, months and years are those of: the schedule's, else UTC.
     pub fn zone(&self) -> Zone {
         self.schedule.as_ref().map_or_else(Zone::utc, |schedule| schedule.time_zone.clone())
@@ -105,6 +135,32 @@ impl PolicySpec {
     /// The periods that a scheduled point of `consistent_at` would claim if all were free.
     pub fn periods(&self, consistent_at: Timestamp) -> Vec<PeriodClaim> {
         self.retention.periods(&self.zone(), consistent_at)
+    }
+}
+
+impl Serialize for PolicySpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        PolicyForm::from(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PolicySpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // One reader for files and values: a policy that one of them takes, the other takes as well.
+        let value = serde_json::Value::deserialize(deserializer)?;
+        read::spec(&Node::of_json(&value)).map_err(serde::de::Error::custom)
+    }
+}
+
+impl utoipa::PartialSchema for PolicySpec {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        PolicyForm::schema()
+    }
+}
+
+impl utoipa::ToSchema for PolicySpec {
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+        PolicyForm::schemas(schemas);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Records to begin with.
 
 use jiff::{SignedDuration, Timestamp};
-use permafrost_catalog::{Catalog, JobOutcome, Snapshot, SnapshotState};
+use permafrost_catalog::{Catalog, CatalogError, CommitOutcome, JobOutcome, Snapshot, SnapshotState};
 use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::instance::{Instance, ProtectionStatus};
@@ -9,7 +9,8 @@ use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::restore_options::{Content, RestoreOptions};
 use permafrost_domain::retention::{Rule, StampedRetention};
-use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId};
+use permafrost_domain::policy::{Policy, PolicySpec};
+use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId, PolicyId};
 use serde_json::json;
 
 /// A moment of 2026, `seconds` after the first.
@@ -162,4 +163,53 @@ pub(crate) async fn running_backup(catalog: &Catalog, instance: &Instance, secon
     catalog.open_backup(&backup).await.unwrap();
     catalog.job_started(backup.id, "arn:aws:states:execution").await.unwrap();
     backup
+}
+
+/// Commits `point`, which claims nothing; how its job ended.
+pub(crate) async fn commit(
+    catalog: &Catalog,
+    point: &RecoveryPoint,
+    now: Timestamp,
+    warnings: &[String],
+) -> Result<JobStatus, CatalogError> {
+    match catalog.commit_recovery_point(point, &[], now, warnings).await? {
+        CommitOutcome::Committed { status, .. } => Ok(status),
+        CommitOutcome::PeriodsTaken(taken) => panic!("nothing was claimed, and taken is {taken:?}"),
+    }
+}
+
+/// Records a protected instance with a point for each of `seconds`.
+pub(crate) async fn with_points(
+    catalog: &Catalog,
+    n: u32,
+    seconds: impl IntoIterator<Item = i64>,
+) -> (Instance, Vec<RecoveryPoint>) {
+    let shop = protected(catalog, n).await;
+    let mut points = Vec::new();
+    for seconds in seconds {
+        let backup = running_backup(catalog, &shop, seconds).await;
+        let point = point(&backup);
+        commit(catalog, &point, at(seconds + 60), &[]).await.unwrap();
+        points.push(point);
+    }
+    (shop, points)
+}
+
+/// A policy that was made at `at(0)`; `n` tells it from others, also by name.
+pub(crate) fn policy(n: u32) -> Policy {
+    let spec = PolicySpec::parse(
+        "schedule: {every: day, at: [\"02:00\"], time_zone: Europe/Berlin}\n\
+         retention:\n  \
+           default: {backup_store: P1M}\n  \
+           monthly: {criteria: first_successful, backup_store: P3M, on_expiry: archive, archive_store: P1Y}\n  \
+           yearly: {criteria: first_successful, backup_store: P1Y, on_expiry: archive, archive_store: P10Y}\n",
+    );
+    Policy {
+        id: PolicyId::new(at(0), u128::from(n)),
+        name: format!("daily-{n:03}").parse().unwrap(),
+        revision: 1,
+        spec: spec.unwrap(),
+        created_at: at(0),
+        updated_at: at(0),
+    }
 }

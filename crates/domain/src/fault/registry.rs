@@ -157,6 +157,8 @@ codes! {
         "Resume them with `permafrost instance resume`.";
     ProtectionStopped, Conflict, Never, "the instance's protection is stopped",
         "Resume it with `permafrost instance resume`, or undelete the instance first.";
+    ProtectionNotChanged, Conflict, Never, "the instance's protection is in a state that forbids the change",
+        "See the instance's status with `permafrost instance show INSTANCE`.";
     ImmutabilityCannotBeLowered, Conflict, Never, "the vault's immutability was to be lowered",
         "Deploy the vault with the immutability that it has, or a higher one.";
     RetentionCannotBeShortened, Conflict, Never, "a recovery point of an immutable vault was to be kept for less",

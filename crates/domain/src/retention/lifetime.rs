@@ -37,6 +37,17 @@ impl Lifetime {
     /// Three months: what the default rule keeps where nothing else is said.
     pub const THREE_MONTHS: Self = Self { count: 3, unit: Unit::Months };
 
+    /// The count and its unit in words: `3`, `month`.
+    pub(crate) fn parts(self) -> (u16, &'static str) {
+        let unit = match self.unit {
+            Unit::Days => "day",
+            Unit::Weeks => "week",
+            Unit::Months => "month",
+            Unit::Years => "year",
+        };
+        (self.count, unit)
+    }
+
     /// The fewest days that it can come to, whatever it counts from.
     pub fn at_least_days(self) -> u32 {
         let count = u32::from(self.count);
