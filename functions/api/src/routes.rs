@@ -35,6 +35,9 @@ use permafrost_domain::policy::PolicySpec;
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::wire::{JobStarted, PointSelector};
 use permafrost_domain::{Code, Fault, JobId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::api::Api;
@@ -46,9 +49,16 @@ fn queued(request: &Request, operation: Operation, instance: &Instance) -> Job {
     Job { started_by: request.caller.clone(), ..Job::queued(id, operation, instance, request.now) }
 }
 
-/// Makes sure that a policy says nothing that is against the rules.
-fn check_spec(spec: &PolicySpec) -> Result<(), Fault> {
-    spec.validate().map_err(Fault::from)
+/// The body of a request that brings a policy along.
+///
+/// # Errors
+/// `InvalidPolicy` with everything that is wrong with the policy; those of [`Request::body`].
+fn policy_body<T: DeserializeOwned>(request: &Request) -> Result<T, Fault> {
+    let body: Value = request.body()?;
+    if let Some(spec) = body.get("spec") {
+        PolicySpec::deserialize(spec).map_err(|error| Fault::new(Code::InvalidPolicy, error.to_string()))?;
+    }
+    request.body()
 }
 
 /// The point of an instance that was asked for.

@@ -1,7 +1,7 @@
 //! A policy from options: the file that they stand for, which is then read as any other, so that both are held to
 //! the same rules.
 
-use permafrost_domain::policy::PolicySpec;
+use permafrost_domain::policy::{PolicyProblem, PolicySpec};
 use permafrost_domain::{Code, Fault};
 use serde_json::{Map, Value, json};
 
@@ -22,8 +22,9 @@ pub(super) fn spec_of_options(schedule: &ScheduleArgs, rules: &RuleArgs) -> Resu
     file.insert("retention".to_owned(), retention_file(rules));
     let text = Value::Object(file).to_string();
     PolicySpec::parse(&text).map_err(|problems| {
-        let said: Vec<String> =
-            problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
+        // Lines and columns are those of a text that nobody has seen.
+        let said = problems.iter().map(|problem| PolicyProblem { position: None, ..problem.clone() }.to_string());
+        let said: Vec<String> = said.collect();
         Fault::new(Code::InvalidPolicy, said.join("; "))
             .hint("See --help for what the options take; a file can say more: permafrost policy check FILE.")
     })

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use permafrost_domain::instance::Instance;
 use permafrost_domain::policy::Policy;
 use permafrost_domain::retention::{OnExpiry, Rule};
+use permafrost_domain::schedule::Recurrence;
 use serde::Serialize;
 
 use super::table::{Column, fields, table};
@@ -67,9 +68,20 @@ pub(crate) fn policy_shown(shown: &PolicyShown, now: Timestamp) -> String {
     format!("{}\n{}", policy(&shown.policy, now), table(&columns, rows.collect(), &none))
 }
 
-/// When it runs, in a few words: `week on sunday at 02:00 Europe/Berlin`.
+/// When it runs, in a few words: `sunday, wednesday at 02:00 (Europe/Berlin)`.
 fn schedule(policy: &Policy) -> String {
-    policy.spec.schedule.as_ref().map_or_else(|| "on demand".to_owned(), ToString::to_string)
+    let Some(schedule) = &policy.spec.schedule else { return "on demand".to_owned() };
+    let runs = match &schedule.recurrence {
+        Recurrence::Hourly { interval, anchor } => format!("every {} h through {anchor}", interval.hours()),
+        Recurrence::Daily { at } => format!("daily at {}", list(at)),
+        Recurrence::Weekly { on, at } => format!("{} at {}", list(on), list(at)),
+        Recurrence::Monthly { on, at } => format!("day {} at {}", list(on), list(at)),
+    };
+    format!("{runs} ({})", schedule.time_zone)
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// How long points stay, rule by rule: `yearly P3M + P10Y archived, default P3M`.
@@ -82,5 +94,54 @@ fn rule_in_words(rule: &Rule) -> String {
     match rule.on_expiry {
         OnExpiry::Delete => format!("{} {}", rule.name, rule.backup_store),
         OnExpiry::Archive { keep, .. } => format!("{} {} + {keep} archived", rule.name, rule.backup_store),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use permafrost_domain::policy::PolicySpec;
+
+    use super::super::samples;
+    use super::*;
+
+    fn gold() -> Policy {
+        let spec = "schedule: {every: week, on: [sunday, wednesday], at: ['02:00'], time_zone: Europe/Berlin}
+retention:
+  default: {backup_store: P1M}
+  yearly: {criteria: first_successful, backup_store: P3M, on_expiry: archive, archive_store: P10Y}";
+        Policy {
+            id: "bp-01kb0000000000000000000009".parse().unwrap(),
+            name: "gold".parse().unwrap(),
+            revision: 3,
+            spec: PolicySpec::parse(spec).unwrap(),
+            created_at: "2026-11-01T08:00:00Z".parse().unwrap(),
+            updated_at: "2026-11-02T08:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_list_of_policies_fits_the_terminal() {
+        let by_hand = Policy { name: "by-hand".parse().unwrap(), spec: PolicySpec::default(), ..gold() };
+        let text = policies(&[gold(), by_hand]);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        for word in ["sunday, wednesday at 02:00", "yearly P3M + P10Y archived", "default P1M", "on demand", "default P3M"] {
+            let said: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(word.split(' ').all(|part| said.contains(part)), "{word} not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_says_when_it_runs_next() {
+        let shown = PolicyShown { policy: gold(), instances: vec![samples::instance()] };
+        let text = policy_shown(&shown, "2026-11-22T08:00:00Z".parse().unwrap());
+        for line in [
+            "Name:      gold",
+            "Revision:  3 of 2026-11-02T08:00:00Z",
+            "Next runs: 2026-11-25T01:00:00Z",
+            "           2026-11-29T01:00:00Z",
+            "shop      db.example:5432/shop  Protected  2026-11-22T08:00:00Z",
+        ] {
+            assert!(text.contains(line), "{line}\nnot in\n{text}");
+        }
     }
 }

@@ -26,8 +26,7 @@ pub(crate) fn describe() -> Description {
 }
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
-    let asked: ReplacePolicyRequest = request.body()?;
-    super::check_spec(&asked.spec)?;
+    let asked: ReplacePolicyRequest = super::policy_body(request)?;
     let catalog = &api.tools.catalog;
     let there = catalog.find_policy(&request.policy()?).await?;
     let from_revision = asked.from_revision.unwrap_or(there.revision);
