@@ -11,7 +11,7 @@ use permafrost_domain::tiering::Estimate;
 use permafrost_domain::wire::{
     BackupRequest, ChangePolicyRequest, CreatePolicyRequest, DeleteDataRequest, FileRestoreRequest,
     JobStarted, LegalHoldRequest, MAX_PAGE, PointSelector, PolicyChanged, PolicyDeleted, ProtectRequest,
-    ProtectResponse, RecoveryPointDetail, RehydrateRequest, ReplacePolicyRequest, RestoreRequest,
+    ProtectResponse, RecoveryPointDetail, RehydrateRequest, ReplacePolicyRequest, RestoreRequest, RetentionPlanSummary,
     StopProtectionRequest,
 };
 use permafrost_domain::JobId;
@@ -300,7 +300,7 @@ impl Client {
     }
 
     /// The plans of retention, the newest first.
-    pub fn retention_plans(&self, limit: usize) -> Pages<'_, RetentionPlan> {
+    pub fn retention_plans(&self, limit: usize) -> Pages<'_, RetentionPlanSummary> {
         let page = limit.clamp(1, usize::from(MAX_PAGE));
         Pages::new(self, &["retention-plans"], vec![("limit", page.to_string())])
     }

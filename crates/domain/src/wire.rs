@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data_source::DataSource;
 use crate::fault::{Code, Fault};
 use crate::files::{FileCompression, FileFormat, FilesTarget};
-use crate::ids::{InstanceId, InvalidId, JobId, PointId, PolicyId};
+use crate::ids::{InstanceId, InvalidId, JobId, PlanId, PointId, PolicyId};
 use crate::instance::{Instance, InstanceName, StopMode};
 use crate::policy::{PolicyName, PolicyRef, PolicySpec};
 use crate::protection::SoftDeleteDays;
@@ -325,6 +326,25 @@ pub struct TableSummary {
     pub stored_bytes: u64,
     /// Its checksum, as in the manifest.
     pub checksum: String,
+}
+
+/// `GET /retention-plans`: a plan without what it lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RetentionPlanSummary {
+    /// The plan.
+    #[schema(value_type = String)]
+    pub id: PlanId,
+    /// The instance.
+    pub instance: InstanceId,
+    /// The time that it was made for.
+    #[schema(value_type = String, format = DateTime)]
+    pub made_at: Timestamp,
+    /// How many points it could delete at most.
+    pub deletion_limit: u64,
+    /// With how many points something is done.
+    pub actions: u64,
+    /// How many that were due are left alone.
+    pub kept: u64,
 }
 
 /// The body of every answer that is not a success.

@@ -51,7 +51,7 @@ impl Api<'_> {
             Err(fault) => (Answer::fault(fault), Some(fault.code)),
         };
         let status = answer.status;
-        let code = code.map(permafrost_domain::Code::as_str);
+        let code = code.map(Code::as_str);
         tracing::info!(target: "audit", %caller, %request_id, %method, %path, status, code, "request");
         answer.into()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use jiff::Timestamp;
+use permafrost_domain::ids::PlanId;
 use permafrost_domain::instance::InstanceRef;
 use permafrost_domain::policy::PolicyRef;
 use permafrost_domain::wire::{MAX_PAGE, PointSelector, parse_request};
@@ -100,6 +101,11 @@ impl Request {
     /// The job in the path.
     pub(crate) fn job(&self) -> Result<JobId, Fault> {
         self.path("job")?.parse().map_err(invalid)
+    }
+
+    /// The retention plan in the path.
+    pub(crate) fn plan(&self) -> Result<PlanId, Fault> {
+        self.path("plan")?.parse().map_err(invalid)
     }
 
     /// The point in the path.

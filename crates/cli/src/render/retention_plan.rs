@@ -1,29 +1,27 @@
 //! Plans of retention: what a run set out to do, and why.
 
 use permafrost_domain::retention::{ActReason, DueAction, KeepReason, RetentionPlan};
+use permafrost_domain::wire::RetentionPlanSummary;
 
 use super::table::{Column, fields, table};
 use super::units::{count, day, time};
 
 /// A list of plans.
-pub(crate) fn retention_plans(plans: &[RetentionPlan]) -> String {
+pub(crate) fn retention_plans(plans: &[RetentionPlanSummary]) -> String {
     let columns = [
         Column::Text("PLAN"),
         Column::Text("MADE AT"),
         Column::Text("INSTANCE"),
-        Column::Figure("ARCHIVE"),
-        Column::Figure("DELETE"),
-        Column::Figure("KEEP"),
+        Column::Figure("ACTIONS"),
+        Column::Figure("KEPT"),
     ];
     let rows = plans.iter().map(|plan| {
-        let of = |action| plan.actions.iter().filter(|planned| planned.action == action).count() as u64;
         vec![
             plan.id.to_string(),
             time(plan.made_at),
             plan.instance.to_string(),
-            count(of(DueAction::Archive)),
-            count(of(DueAction::Expire)),
-            count(plan.kept.len() as u64),
+            count(plan.actions),
+            count(plan.kept),
         ]
     });
     table(&columns, rows.collect(), "No plan yet: nothing was due so far.")
@@ -114,10 +112,17 @@ mod tests {
     #[test]
     fn a_list_of_plans() {
         assert_eq!(
-            retention_plans(&[plan()]),
+            retention_plans(&[RetentionPlanSummary {
+                id: plan().id,
+                instance: plan().instance,
+                made_at: plan().made_at,
+                deletion_limit: 5,
+                actions: 2,
+                kept: 1,
+            }]),
             "\
-PLAN                             MADE AT               INSTANCE                       ARCHIVE  DELETE  KEEP
-plan-01kb0000000000000000000000  2031-02-01T00:00:00Z  bi-01kb0000000000000000000001        1       1     1"
+PLAN                             MADE AT               INSTANCE                       ACTIONS  KEPT
+plan-01kb0000000000000000000000  2031-02-01T00:00:00Z  bi-01kb0000000000000000000001        2     1"
         );
     }
 
