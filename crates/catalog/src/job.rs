@@ -348,6 +348,7 @@ mod tests {
                 warnings: BTreeSet::into_iter(warnings).collect(),
                 readiness: None,
                 point: None,
+                backup: None,
                 restore: None,
                 files: None,
                 execution: words[1].clone(),

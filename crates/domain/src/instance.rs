@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::data_source::DataSource;
 use crate::ids::{InstanceId, JobId, PointId, PolicyId};
 
-
 pub use crate::names::{InstanceName, InvalidInstanceName};
 pub use crate::protection::{ProtectionStatus, SoftDeletion, StopMode};
 

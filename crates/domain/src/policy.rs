@@ -10,9 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::ids::PolicyId;
 use crate::policy::form::PolicyForm;
 use crate::policy::node::Node;
-use crate::retention::{
-    Asked, PeriodClaim, PolicyStamp, RetentionRules, RuleNotInPolicy, Verdict, decide,
-};
+use crate::retention::{Asked, PeriodClaim, PolicyStamp, RetentionRules, RuleNotInPolicy, Verdict, decide};
 use crate::schedule::{Schedule, Zone};
 
 pub use crate::names::{InvalidPolicyName, PolicyName};

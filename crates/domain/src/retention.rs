@@ -4,8 +4,8 @@ pub use crate::retention::claim::{InvalidPeriodClaim, PeriodClaim};
 pub use crate::retention::criteria::{ChosenDays, Criteria, CriteriaField};
 pub use crate::retention::lifetime::{ArchiveLifetime, InvalidArchiveLifetime, InvalidLifetime, Lifetime};
 pub use crate::retention::plan::{
-    ActReason, DeletionMargins, InstanceFacts, KeepReason, KeptPoint, NewestGoodPoint, PlannedAction, RetentionPlan,
-    plan_data_deletion, plan_retention,
+    ActReason, DeletionMargins, InstanceFacts, KeepReason, KeptPoint, NewestGoodPoint, PlannedAction,
+    RetentionPlan, plan_data_deletion, plan_retention,
 };
 pub use crate::retention::reason::Reason;
 pub use crate::retention::reevaluate::reevaluate;

@@ -16,7 +16,9 @@ mod estimate;
 mod rehydration;
 
 /// A class of the archive store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ArchiveClass {
     /// S3 Glacier Flexible Retrieval: back in minutes to hours; paid for at least 90 days.

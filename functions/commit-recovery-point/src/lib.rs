@@ -80,6 +80,10 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
             version: written.version,
             sha256: written.sha256.to_string(),
         },
+        archive: None,
+        rehydrated_until: None,
+        legal_hold: false,
+        locked_until: None,
     };
     tools.catalog.commit_recovery_point(&record, now, &job.warnings).await?;
     Ok(Output { point })

@@ -125,6 +125,7 @@ fn queued(operation: Operation, instance: &Instance) -> Job {
         warnings: Vec::new(),
         readiness: None,
         point: None,
+        backup: None,
         restore: None,
         files: None,
         execution: None,

@@ -35,6 +35,9 @@ pub(crate) fn instance(n: u32) -> Instance {
         latest_point: None,
         latest_consistent_at: None,
         running_backup: None,
+        policy: None,
+        stopped: None,
+        deletion: None,
     }
 }
 
@@ -54,6 +57,7 @@ pub(crate) fn job(operation: Operation, instance: &Instance, seconds: i64) -> Jo
         warnings: Vec::new(),
         readiness: None,
         point: None,
+        backup: None,
         restore: None,
         files: None,
         execution: None,
@@ -126,6 +130,10 @@ pub(crate) fn point(job: &Job) -> RecoveryPoint {
             version: "v1".to_owned(),
             sha256: "0".repeat(64),
         },
+        archive: None,
+        rehydrated_until: None,
+        legal_hold: false,
+        locked_until: None,
     }
 }
 

@@ -67,11 +67,8 @@ fn points(criteria: &Criteria, name: RuleName, spec: &PolicySpec) -> String {
 fn days(chosen: &ChosenDays) -> String {
     let mut parts = Vec::new();
     if !chosen.weekdays.is_empty() {
-        let weeks = if chosen.weeks.is_empty() {
-            String::new()
-        } else {
-            format!("the {} ", and(&chosen.weeks))
-        };
+        let weeks =
+            if chosen.weeks.is_empty() { String::new() } else { format!("the {} ", and(&chosen.weeks)) };
         let of_month = if chosen.weeks.is_empty() { "" } else { " of the month" };
         parts.push(format!("{weeks}{}{of_month}", and(&chosen.weekdays)));
     }

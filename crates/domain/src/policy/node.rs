@@ -71,7 +71,11 @@ impl Node {
             serde_json::Value::Object(fields) => Value::Map(
                 fields
                     .iter()
-                    .map(|(key, value)| Entry { key: key.clone(), position: None, node: Self::of_json(value) })
+                    .map(|(key, value)| Entry {
+                        key: key.clone(),
+                        position: None,
+                        node: Self::of_json(value),
+                    })
                     .collect(),
             ),
         };
@@ -97,13 +101,23 @@ impl<'a> Events<'a> {
             return Err(problem(position, format!("nested deeper than {MAX_DEPTH} levels")));
         }
         let value = match event {
-            Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => {
                 return Err(problem(position, "a policy takes no YAML tags; write the plain value"));
             }
-            Event::Scalar(_, _, 1.., _) | Event::SequenceStart(1.., _) | Event::MappingStart(1.., _) | Event::Alias(_) => {
-                return Err(problem(position, "a policy takes no YAML anchors and aliases; write the value out"));
+            Event::Scalar(_, _, 1.., _)
+            | Event::SequenceStart(1.., _)
+            | Event::MappingStart(1.., _)
+            | Event::Alias(_) => {
+                return Err(problem(
+                    position,
+                    "a policy takes no YAML anchors and aliases; write the value out",
+                ));
             }
-            Event::Scalar(text, ScalarStyle::Plain, ..) if matches!(&*text, "" | "~" | "null") => Value::Nothing,
+            Event::Scalar(text, ScalarStyle::Plain, ..) if matches!(&*text, "" | "~" | "null") => {
+                Value::Nothing
+            }
             Event::Scalar(text, ..) => Value::Scalar(text.into_owned()),
             Event::SequenceStart(..) => Value::List(self.list(depth)?),
             Event::MappingStart(..) => Value::Map(self.map(depth)?),

@@ -80,7 +80,12 @@ impl Reader {
         message: impl Into<String>,
         allowed: Option<String>,
     ) {
-        self.problems.push(PolicyProblem { position, path: path.to_owned(), message: message.into(), allowed });
+        self.problems.push(PolicyProblem {
+            position,
+            path: path.to_owned(),
+            message: message.into(),
+            allowed,
+        });
     }
 
     /// The fields of a mapping: tells those that are none of `known`, and those that stand there twice.
@@ -158,7 +163,12 @@ impl Reader {
     }
 
     /// The field of this name, which must be there.
-    pub(super) fn required<'a>(&mut self, fields: &Fields<'a>, key: &str, allowed: &str) -> Option<Field<'a>> {
+    pub(super) fn required<'a>(
+        &mut self,
+        fields: &Fields<'a>,
+        key: &str,
+        allowed: &str,
+    ) -> Option<Field<'a>> {
         let field = fields.get(key);
         if field.is_none() {
             self.tell(fields.position, &join(&fields.path, key), "is missing", Some(allowed.to_owned()));

@@ -127,8 +127,7 @@ impl Reader {
             return None;
         }
         let fields = self.fields(field, &known)?;
-        let weekdays =
-            fields.get("weekdays").map(|days| self.set::<Weekday>(&days, &one_of(&Weekday::ALL)));
+        let weekdays = fields.get("weekdays").map(|days| self.set::<Weekday>(&days, &one_of(&Weekday::ALL)));
         let weeks =
             fields.get("weeks").map(|weeks| self.set::<WeekOfMonth>(&weeks, &one_of(&WeekOfMonth::ALL)));
         let days = fields.get("days").map(|days| self.set(&days, "a day from 1 to 31, or last"));

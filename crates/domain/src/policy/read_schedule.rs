@@ -47,8 +47,7 @@ impl FromStr for Hours {
 
 impl Reader {
     pub(super) fn schedule(&mut self, field: &Field<'_>) -> Option<Schedule> {
-        let fields =
-            self.fields(field, &["every", "interval", "on", "at", "time_zone", "start_window"])?;
+        let fields = self.fields(field, &["every", "interval", "on", "at", "time_zone", "start_window"])?;
         let time_zone = match fields.get("time_zone") {
             Some(zone) => {
                 self.value(&zone, "the name of a time zone of the IANA database, for instance Europe/Berlin")

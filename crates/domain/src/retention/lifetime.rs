@@ -55,7 +55,9 @@ impl Lifetime {
             Unit::Days => count,
             Unit::Weeks => count * 7,
             Unit::Years => count * 365 + count / 8,
-            Unit::Months => (count / 12) * 365 + count / 96 + FEWEST_DAYS_OF_MONTHS[usize::from(self.count % 12)],
+            Unit::Months => {
+                (count / 12) * 365 + count / 96 + FEWEST_DAYS_OF_MONTHS[usize::from(self.count % 12)]
+            }
         }
     }
 
@@ -134,7 +136,9 @@ pub struct ArchiveLifetime(Lifetime);
 
 /// A text that is no lifetime in the archive store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no lifetime in the archive store: expected P<n>D, P<n>W, P<n>M or P<n>Y from 6 months to 10 years")]
+#[error(
+    "{0:?} is no lifetime in the archive store: expected P<n>D, P<n>W, P<n>M or P<n>Y from 6 months to 10 years"
+)]
 pub struct InvalidArchiveLifetime(String);
 
 impl ArchiveLifetime {

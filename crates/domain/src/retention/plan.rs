@@ -254,7 +254,8 @@ impl RetentionPlan {
 
 /// The points without repetition, the oldest first.
 fn oldest_first(points: &[RecoveryPoint]) -> impl Iterator<Item = &RecoveryPoint> {
-    let sorted: BTreeMap<_, _> = points.iter().map(|point| ((point.consistent_at, point.id), point)).collect();
+    let sorted: BTreeMap<_, _> =
+        points.iter().map(|point| ((point.consistent_at, point.id), point)).collect();
     sorted.into_values()
 }
 
@@ -332,7 +333,6 @@ fn keep_busy(now: Timestamp, point: &RecoveryPoint) -> Result<(), KeepReason> {
 fn keep_newest_good(facts: &InstanceFacts, point: &RecoveryPoint) -> Result<(), KeepReason> {
     let newest = facts.newest_good.ok_or(KeepReason::NoGoodPointKnown)?;
     let is_newest = point.id == newest.id
-        || (point.state.is_good()
-            && (point.consistent_at, point.id) >= (newest.consistent_at, newest.id));
+        || (point.state.is_good() && (point.consistent_at, point.id) >= (newest.consistent_at, newest.id));
     if is_newest { Err(KeepReason::NewestGoodPoint) } else { Ok(()) }
 }

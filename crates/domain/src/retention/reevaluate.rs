@@ -66,7 +66,8 @@ fn asked_again(point: &RecoveryPoint, spec: &PolicySpec, taken: &BTreeSet<Period
         }
         BackupKind::OnDemand => Asked::OnDemand(RuleName::Default),
     };
-    decide(spec, point.consistent_at, asked, taken).unwrap_or_else(|_| unreachable!("the rule was looked up above"))
+    decide(spec, point.consistent_at, asked, taken)
+        .unwrap_or_else(|_| unreachable!("the rule was looked up above"))
 }
 
 /// Whether its segments are, or are about to be, in the archive store.
@@ -79,7 +80,11 @@ fn is_in_archive(point: &RecoveryPoint) -> bool {
 }
 
 /// The new times of a point that was moved: its time in the backup store is past.
-fn in_archive(old: &StampedRetention, new: StampedRetention, at_least: Option<Timestamp>) -> StampedRetention {
+fn in_archive(
+    old: &StampedRetention,
+    new: StampedRetention,
+    at_least: Option<Timestamp>,
+) -> StampedRetention {
     let until = at_least.map_or(new.deleted_on(), |least| least.max(new.deleted_on()));
     // The class that the segments are in: a move between classes of the archive store is none of ours.
     let class = old.archive.and_then(|archive| archive.class);

@@ -86,12 +86,8 @@ fn by_rules(spec: &PolicySpec, consistent_at: Timestamp, taken: &BTreeSet<Period
     verdict(applies.unwrap_or(rules.default_rule()), consistent_at, claims, reasons)
 }
 
-fn verdict(
-    rule: Rule,
-    consistent_at: Timestamp,
-    claims: Vec<PeriodClaim>,
-    reasons: Vec<Reason>,
-) -> Verdict {
-    let retention = StampedRetention { reasons: reasons.clone(), ..StampedRetention::new(rule, consistent_at) };
+fn verdict(rule: Rule, consistent_at: Timestamp, claims: Vec<PeriodClaim>, reasons: Vec<Reason>) -> Verdict {
+    let retention =
+        StampedRetention { reasons: reasons.clone(), ..StampedRetention::new(rule, consistent_at) };
     Verdict { rule: rule.name, retention, claims, reasons }
 }

@@ -65,9 +65,7 @@ impl CronExpression {
         // A gap can pass midnight: then it swallows times of two days, or a whole day.
         let swallows = std::iter::successors(Some(opens.date()), |date| date.tomorrow().ok())
             .take_while(|date| *date <= closes.date())
-            .any(|date| {
-                times.iter().any(|time| (opens..closes).contains(&date.to_datetime(time.to_time())))
-            });
+            .any(|date| times.iter().any(|time| (opens..closes).contains(&date.to_datetime(time.to_time()))));
         if swallows {
             self.add(end.as_second());
         }
@@ -84,9 +82,8 @@ impl CronExpression {
 
 impl fmt::Display for CronExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |numbers: &BTreeSet<u8>| {
-            numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-        };
+        let list =
+            |numbers: &BTreeSet<u8>| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         write!(f, "cron({} {} * * ? *)", list(&self.minutes), list(&self.hours))
     }
 }

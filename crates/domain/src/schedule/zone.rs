@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A time zone of the IANA database.
@@ -50,10 +50,10 @@ impl Zone {
             AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(clock),
             AmbiguousOffset::Fold { before, .. } => before.to_timestamp(clock),
             AmbiguousOffset::Gap { before, after } => after.to_timestamp(clock).map(|earlier| {
-                self.rules
-                    .following(earlier)
-                    .find(|transition| transition.offset() == after)
-                    .map_or_else(|| before.to_timestamp(clock).unwrap_or(Timestamp::MAX), |end| end.timestamp())
+                self.rules.following(earlier).find(|transition| transition.offset() == after).map_or_else(
+                    || before.to_timestamp(clock).unwrap_or(Timestamp::MAX),
+                    |end| end.timestamp(),
+                )
             }),
         };
         instant.unwrap_or(Timestamp::MAX)
