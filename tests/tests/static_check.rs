@@ -86,16 +86,26 @@ fn paths_close_the_job() {
     sees(rule, &Machine("backup", "    Next: Dump\n", spin), "no path leads from Spin to CloseJob");
     sees(rule, &Machine("restore", "Next: ReportOutcome", "Next: FinishRestore"), "FinishRestore runs after");
     sees(rule, &Machine("configure-protection", "  CloseJob:\n", "  EndJob:\n"), "has no CloseJob");
+    // Of a machine without jobs.
+    let caught = "    Catch:\n      - ErrorEquals: [States.ALL]\n";
+    let some = "    Catch:\n      - ErrorEquals: [States.Timeout]\n";
     sees(
         rule,
-        &Machine("scheduled-backups", "    Catch:\n      - ErrorEquals: [States.ALL]\n", "    Catch:\n      - ErrorEquals: [States.Timeout]\n"),
+        &Machine("scheduled-backups", caught, some),
         "PlanScheduledBackups lets a failure end the execution",
     );
+    let closes = Machine("scheduled-backups", "        EndInstance:\n", "        CloseJob:\n");
+    sees(rule, &closes, "is said to have no job and closes one");
+    // Of a machine that closes a job for each item.
     sees(
         rule,
-        &Machine("scheduled-backups", "  EndStarted:\n", "  CloseJob:\n"),
-        "is said to have no job and closes one",
+        &Machine("lifecycle", "                  Next: CheckCopies\n", "                  End: true\n"),
+        "TierToArchive ends the execution",
     );
+    let caught = "            Catch:\n              - ErrorEquals: [States.ALL]\n";
+    let some = "            Catch:\n              - ErrorEquals: [States.Timeout]\n";
+    sees(rule, &Machine("lifecycle", caught, some), "ApplyRetention lets a failure end the execution");
+    sees(rule, &Machine("lifecycle", "                CloseJob:\n", "                EndJob:\n"), "has no CloseJob");
 }
 
 /// Every state is reached, leads somewhere, and where it leads to exists; names are unique in a machine.
@@ -350,23 +360,43 @@ fn wildcards_are_argued_for() {
     sees(rule, &Template("Sid: ConnectAsDatabaseUser", "Sid: Connect"), "is excused and not there");
 }
 
-/// No role may delete from a store, or change or bypass what keeps others from doing so.
+/// Nobody deletes from a store but three roles of the lifecycle, by version; nobody changes or bypasses what keeps
+/// others from doing so.
 #[test]
-fn nobody_deletes_from_a_store() {
-    let rule = access::nobody_deletes_from_a_store;
+fn only_the_lifecycle_deletes_from_a_store() {
+    let rule = access::only_the_lifecycle_deletes_from_a_store;
+    let from = "Action: [s3:GetObject, s3:PutObject]";
+    for action in ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:*", "s3:BypassGovernanceRetention"] {
+        let to = format!("Action: [s3:GetObject, '{action}']");
+        sees(rule, &Template(from, &to), &format!("allows {action}"));
+    }
+    sees(
+        rule,
+        &Template("Action: [s3:DeleteObjectVersion]", "Action: [s3:DeleteObject]"),
+        "TierToArchiveRole: DeleteArchivedSegments allows s3:DeleteObject",
+    );
     sees(
         rule,
         &Template(
-            "Action: [s3:GetObject, s3:PutObject]",
-            "Action: [s3:GetObject, s3:PutObject, s3:DeleteObject]",
+            "Action: [s3:DeleteObjectVersion]\n                Resource: !Sub arn:${AWS::Partition}:s3:::${BackupBucketName}/instances/*/segments/*",
+            "Action: [s3:DeleteObjectVersion]\n                Resource: !Sub arn:${AWS::Partition}:s3:::${BackupBucketName}/*",
         ),
-        "allows s3:DeleteObject",
+        "DeleteArchivedSegments deletes from",
     );
-    sees(rule, &Template("Action: [s3:GetObject, s3:PutObject]", "Action: ['s3:*']"), "allows s3:*");
+    sees(rule, &Template("Sid: DeleteOrphans", "Sid: Sweep"), "is excused and not there");
+}
+
+/// The role of a schedule allows starting its target, and nothing else.
+#[test]
+fn schedule_roles_allow_exactly_their_start() {
+    let rule = access::schedule_roles_allow_exactly_their_start;
+    let target = "Arn: !Ref LifecycleStateMachine";
+    sees(rule, &Template(target, "Arn: !Ref BackupStateMachine"), "does not allow exactly to start");
+    sees(rule, &Template("scheduler.amazonaws.com", "states.amazonaws.com"), "trusts others");
     sees(
         rule,
-        &Template("Action: [s3:GetObject, s3:PutObject]", "Action: [s3:BypassGovernanceRetention]"),
-        "s3:BypassGovernanceRetention",
+        &Template("RoleArn: !GetAtt LifecycleScheduleRole.Arn", "RoleArn: !GetAtt BackupStateMachineRole.Arn"),
+        "trusts others than the scheduler",
     );
 }
 

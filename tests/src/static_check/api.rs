@@ -6,11 +6,12 @@ use serde_yaml_ng::Value;
 
 use super::access::grants;
 use super::document::{at, text};
-use super::machines::WITHOUT_A_JOB;
 use super::{Findings, Project};
 
 /// Where everything of Step Functions stands.
 const STATES: &str = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}";
+/// State machines that no request starts.
+const STARTED_BY_SCHEDULES: [&str; 2] = ["LifecycleStateMachine", "ScheduledBackupsStateMachine"];
 const METHODS: [&str; 5] = ["DELETE", "GET", "PATCH", "POST", "PUT"];
 
 /// Every route has an explicit method and asks for IAM authorisation; no two routes are the same.
@@ -66,8 +67,8 @@ fn events(project: &Project) -> Vec<(&str, &str, &Value)> {
     events
 }
 
-/// The API's function is told the ARN of every state machine that carries jobs out, may start exactly these, and
-/// may follow and stop their executions.
+/// The API's function is told the ARN of every state machine that a request starts, may start exactly these, and may
+/// follow and stop their executions.
 pub fn api_starts_the_machines_that_exist(project: &Project) -> Findings {
     let template = project.application();
     let Some(function) = template.properties("ApiFunction", "AWS::Serverless::Function") else {
@@ -78,12 +79,11 @@ pub fn api_starts_the_machines_that_exist(project: &Project) -> Findings {
     let mut variables = BTreeSet::new();
     for (id, properties) in template.resources("AWS::Serverless::StateMachine") {
         let name = text(properties, &["Name"]).unwrap_or_default();
-        let verb = name.trim_start_matches("${VaultName}-");
-        if WITHOUT_A_JOB.iter().any(|(machine, _)| *machine == verb) {
+        if STARTED_BY_SCHEDULES.contains(&id) {
             continue;
         }
         let arn = format!("{STATES}:stateMachine:{name}");
-        let verb = verb.to_ascii_uppercase().replace('-', "_");
+        let verb = name.trim_start_matches("${VaultName}-").to_ascii_uppercase().replace('-', "_");
         let variable = format!("{verb}_STATE_MACHINE_ARN");
         if text(function, &["Environment", "Variables", &variable]) != Some(arn.as_str()) {
             findings.push(format!("ApiFunction: {variable} is not the ARN of {id}"));
