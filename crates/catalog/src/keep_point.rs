@@ -4,6 +4,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use permafrost_domain::immutability::Immutability;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::retention::StampedRetention;
 use permafrost_domain::{InstanceId, PointId};
@@ -72,6 +73,33 @@ impl Catalog {
         if retention.deleted_on() < until {
             return Err(CatalogError::RetentionShortened { point: point.id, until });
         }
+        self.stamp(point, retention).await
+    }
+
+    /// Stamps `retention` on `point`, as it was read; the point after it. Shortens its life only where the vault's
+    /// immutability lets it and nothing has locked its objects.
+    ///
+    /// # Errors
+    /// As [`Catalog::lengthen_retention`].
+    pub async fn restamp_point(
+        &self,
+        point: &RecoveryPoint,
+        retention: &StampedRetention,
+        immutability: Immutability,
+    ) -> Result<RecoveryPoint, CatalogError> {
+        if immutability.forbids_shortening() || point.locked_until.is_some() {
+            return self.lengthen_retention(point, retention).await;
+        }
+        refuse_deleted(point)?;
+        self.stamp(point, retention).await
+    }
+
+    /// Stamps `retention` on `point`, as it was read, and puts it where it is due by that.
+    async fn stamp(
+        &self,
+        point: &RecoveryPoint,
+        retention: &StampedRetention,
+    ) -> Result<RecoveryPoint, CatalogError> {
         let after = RecoveryPoint { retention: retention.clone(), ..point.clone() };
         let change = Expression::new().set("retention", nested(&point.key(), retention)?);
         let change = if is_under_way(point.state) { change } else { placed(change, place(&after)) };

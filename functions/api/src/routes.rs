@@ -30,10 +30,10 @@ pub(crate) mod suspend_backups;
 pub(crate) mod undelete_data;
 
 use permafrost_domain::instance::Instance;
-use permafrost_domain::job::{Job, Operation};
+use permafrost_domain::job::{Job, Operation, RehydrationOrder};
 use permafrost_domain::policy::PolicySpec;
-use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_domain::wire::{JobStarted, PointSelector};
+use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
+use permafrost_domain::wire::{JobStarted, PointSelector, RehydrateRequest};
 use permafrost_domain::{Code, Fault, JobId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -81,11 +81,27 @@ async fn begin(api: &Api<'_>, request: &Request, job: &Job) -> Result<Answer, Fa
     Answer::accepted(&JobStarted { job: job.id })
 }
 
-/// Makes sure that a point can be restored now.
-fn check_readable(point: &RecoveryPoint) -> Result<(), Fault> {
-    if point.state.is_readable() {
-        return Ok(());
+/// Makes sure that a point can be restored, now or after it was rehydrated as asked.
+fn check_readable(point: &RecoveryPoint, rehydrate: Option<RehydrateRequest>) -> Result<(), Fault> {
+    let on = format!("recovery point {}", point.id);
+    match (point.state, rehydrate) {
+        (state, _) if state.is_readable() => Ok(()),
+        (PointState::Archived | PointState::Rehydrating, Some(_)) => Ok(()),
+        (PointState::Archived | PointState::Rehydrating, None) => {
+            let message = format!("the recovery point is in the archive store: it is {:?}", point.state);
+            Err(Fault::new(Code::RecoveryPointArchived, message).on(on).hint(
+                "Say how it is to be rehydrated (`--rehydrate standard`), and the restore waits for it; \
+                 it takes hours and costs money.",
+            ))
+        }
+        (state, _) => {
+            let message = format!("the recovery point cannot be read: it is {state:?}");
+            Err(Fault::new(Code::RecoveryPointNotAvailable, message).on(on))
+        }
     }
-    let message = format!("the recovery point cannot be read: it is {:?}", point.state);
-    Err(Fault::new(Code::RecoveryPointNotAvailable, message).on(format!("recovery point {}", point.id)))
+}
+
+/// How `point` is rehydrated.
+fn rehydration(point: &RecoveryPoint, asked: RehydrateRequest) -> RehydrationOrder {
+    RehydrationOrder { point: point.id, priority: asked.priority, days: asked.days }
 }

@@ -1,7 +1,7 @@
 //! `POST /instances/{instance}/recovery-points/{point}/rehydrate`
 
 use permafrost_domain::instance::Instance;
-use permafrost_domain::job::{Job, Operation, RehydrationOrder};
+use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::wire::{JobStarted, RehydrateRequest};
 use permafrost_domain::{Code, Fault};
@@ -42,8 +42,7 @@ fn plan(
     check_archived(point)?;
     let mut job = super::queued(request, Operation::Rehydrate, instance);
     job.point = Some(point.id);
-    job.rehydration =
-        Some(RehydrationOrder { point: point.id, priority: asked.priority, days: asked.days });
+    job.rehydration = Some(super::rehydration(point, asked));
     Ok(job)
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn describe() -> Description {
             Code::InstanceNotFound,
             Code::RecoveryPointNotFound,
             Code::RecoveryPointNotAvailable,
+            Code::RecoveryPointArchived,
             Code::OrchestrationUnavailable,
         ])
 }
@@ -40,9 +41,10 @@ fn plan(
     point: &RecoveryPoint,
     asked: RestoreRequest,
 ) -> Result<Job, Fault> {
-    super::check_readable(point)?;
+    super::check_readable(point, asked.rehydrate)?;
     let mut job = super::queued(request, Operation::RestoreDatabase, instance);
     job.point = Some(point.id);
+    job.rehydration = asked.rehydrate.map(|asked| super::rehydration(point, asked));
     let order = RestoreOrder { point: point.id, target: asked.target, options: asked.options };
     job.restore = Some(Box::new(order));
     Ok(job)

@@ -20,6 +20,7 @@ pub(crate) fn describe() -> Description {
             Code::InstanceNotFound,
             Code::RecoveryPointNotFound,
             Code::RecoveryPointNotAvailable,
+            Code::RecoveryPointArchived,
             Code::OrchestrationUnavailable,
         ])
 }
@@ -39,10 +40,11 @@ fn plan(
     point: &RecoveryPoint,
     asked: FileRestoreRequest,
 ) -> Result<Job, Fault> {
-    super::check_readable(point)?;
+    super::check_readable(point, asked.rehydrate)?;
     let FileRestoreRequest { target, format, compression, .. } = asked;
     let mut job = super::queued(request, Operation::RestoreFiles, instance);
     job.point = Some(point.id);
+    job.rehydration = asked.rehydrate.map(|asked| super::rehydration(point, asked));
     job.files = Some(Box::new(FilesOrder { point: point.id, target, format, compression }));
     Ok(job)
 }
