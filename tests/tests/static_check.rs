@@ -392,7 +392,9 @@ fn schedule_roles_allow_exactly_their_start() {
     let rule = access::schedule_roles_allow_exactly_their_start;
     let target = "Arn: !Ref LifecycleStateMachine";
     sees(rule, &Template(target, "Arn: !Ref BackupStateMachine"), "does not allow exactly to start");
-    sees(rule, &Template("scheduler.amazonaws.com", "states.amazonaws.com"), "trusts others");
+    let trust = "  LifecycleScheduleRole:\n    Type: AWS::IAM::Role\n    Properties:\n      Description: !Sub Role of the schedule ${VaultName}-lifecycle\n      AssumeRolePolicyDocument:\n        Version: '2012-10-17'\n        Statement:\n          - Effect: Allow\n            Action: sts:AssumeRole\n            Principal: {Service: scheduler.amazonaws.com}\n";
+    let other = trust.replace("scheduler.amazonaws.com", "states.amazonaws.com");
+    sees(rule, &Template(trust, &other), "trusts others");
     sees(
         rule,
         &Template("RoleArn: !GetAtt LifecycleScheduleRole.Arn", "RoleArn: !GetAtt BackupStateMachineRole.Arn"),
@@ -517,14 +519,16 @@ fn routes_ask_for_iam() {
 #[test]
 fn api_starts_the_machines_that_exist() {
     let rule = api::api_starts_the_machines_that_exist;
+    let own = "stateMachine:${VaultName}-configure-protection\n          BACKUP_STATE_MACHINE_ARN:";
+    let others = own.replace("BACKUP", "DUMP");
     sees(
         rule,
-        &Template("          BACKUP_STATE_MACHINE_ARN:", "          DUMP_STATE_MACHINE_ARN:"),
+        &Template(own, &others),
         "BACKUP_STATE_MACHINE_ARN is not the ARN",
     );
     sees(
         rule,
-        &Template("          BACKUP_STATE_MACHINE_ARN:", "          DUMP_STATE_MACHINE_ARN:"),
+        &Template(own, &others),
         "DUMP_STATE_MACHINE_ARN is the ARN of no",
     );
     sees(

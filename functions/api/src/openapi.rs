@@ -65,6 +65,8 @@ impl Description {
             *name = format!("{}Page", T::name());
             described.schema = reference(name);
         }
+        // A page does not bring the schema of its items along.
+        described.components.extend(Described::of::<T>().components);
         self.answer = Some((200, text, described));
         self
     }

@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(order.target.to_string(), "s3://restores/shop/today");
         assert_eq!((order.format, order.compression), (FileFormat::Directory, FileCompression::Stored));
         let fault = planned(PointState::Archived, &body).unwrap_err();
-        assert_eq!(fault.code, Code::RecoveryPointNotAvailable);
+        assert_eq!(fault.code, Code::RecoveryPointArchived);
     }
 
     #[test]
