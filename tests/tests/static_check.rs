@@ -105,7 +105,11 @@ fn paths_close_the_job() {
     let caught = "            Catch:\n              - ErrorEquals: [States.ALL]\n";
     let some = "            Catch:\n              - ErrorEquals: [States.Timeout]\n";
     sees(rule, &Machine("lifecycle", caught, some), "ApplyRetention lets a failure end the execution");
-    sees(rule, &Machine("lifecycle", "                CloseJob:\n", "                EndJob:\n"), "has no CloseJob");
+    sees(
+        rule,
+        &Machine("lifecycle", "                CloseJob:\n", "                EndJob:\n"),
+        "has no CloseJob",
+    );
 }
 
 /// Every state is reached, leads somewhere, and where it leads to exists; names are unique in a machine.
@@ -397,7 +401,10 @@ fn schedule_roles_allow_exactly_their_start() {
     sees(rule, &Template(trust, &other), "trusts others");
     sees(
         rule,
-        &Template("RoleArn: !GetAtt LifecycleScheduleRole.Arn", "RoleArn: !GetAtt BackupStateMachineRole.Arn"),
+        &Template(
+            "RoleArn: !GetAtt LifecycleScheduleRole.Arn",
+            "RoleArn: !GetAtt BackupStateMachineRole.Arn",
+        ),
         "trusts others than the scheduler",
     );
 }
@@ -521,16 +528,8 @@ fn api_starts_the_machines_that_exist() {
     let rule = api::api_starts_the_machines_that_exist;
     let own = "stateMachine:${VaultName}-configure-protection\n          BACKUP_STATE_MACHINE_ARN:";
     let others = own.replace("BACKUP", "DUMP");
-    sees(
-        rule,
-        &Template(own, &others),
-        "BACKUP_STATE_MACHINE_ARN is not the ARN",
-    );
-    sees(
-        rule,
-        &Template(own, &others),
-        "DUMP_STATE_MACHINE_ARN is the ARN of no",
-    );
+    sees(rule, &Template(own, &others), "BACKUP_STATE_MACHINE_ARN is not the ARN");
+    sees(rule, &Template(own, &others), "DUMP_STATE_MACHINE_ARN is the ARN of no");
     sees(
         rule,
         &Template("Name: !Sub ${VaultName}-backup\n", "Name: !Sub ${VaultName}-dump\n"),
@@ -552,7 +551,10 @@ fn schedules_start_scheduled_backups() {
     let rule = schedules::schedules_start_scheduled_backups;
     sees(
         rule,
-        &Template("Principal: {Service: scheduler.amazonaws.com}", "Principal: {Service: lambda.amazonaws.com}"),
+        &Template(
+            "Principal: {Service: scheduler.amazonaws.com}",
+            "Principal: {Service: lambda.amazonaws.com}",
+        ),
         "SchedulerRole trusts others than EventBridge Scheduler",
     );
     let start = "                Resource: !Sub arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${VaultName}-scheduled-backups\n";
@@ -564,11 +566,7 @@ fn schedules_start_scheduled_backups() {
         &Template("          SCHEDULE_ROLE_ARN: !GetAtt SchedulerRole.Arn\n", ""),
         "PlanScheduledBackupsFunction: SCHEDULE_ROLE_ARN is not",
     );
-    sees(
-        rule,
-        &Template("scheduler:DeleteSchedule, ", ""),
-        "ApiRole lacks scheduler:DeleteSchedule",
-    );
+    sees(rule, &Template("scheduler:DeleteSchedule, ", ""), "ApiRole lacks scheduler:DeleteSchedule");
     sees(
         rule,
         &Template("Action: [dynamodb:UpdateItem]", "Action: [dynamodb:UpdateItem, iam:PassRole]"),

@@ -10,10 +10,10 @@
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp, TimestampRound, RoundMode, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+use permafrost_domain::PointId;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::wire::Page;
-use permafrost_domain::PointId;
 use serde::{Deserialize, Serialize};
 
 use crate::Catalog;
@@ -21,7 +21,7 @@ use crate::continuation::Continuation;
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::keys::{INDEX, INDEX_PK, INDEX_SK, Key, PK, SK};
-use crate::record::{Item, decode, key_of, invalid, text};
+use crate::record::{Item, decode, invalid, key_of, text};
 
 /// How many shards there are.
 const SHARDS: u8 = 16;
@@ -45,9 +45,10 @@ impl DueShard {
     /// The shard of `point`: the same whenever it is asked.
     pub fn of(point: PointId) -> DueShard {
         // FNV-1a; its upper bits are the better mixed ones.
-        let hash = point.to_string().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
+        let hash = point
+            .to_string()
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         let [top, ..] = hash.to_be_bytes();
         DueShard(top % SHARDS)
     }
@@ -133,7 +134,8 @@ impl Catalog {
         after: Option<Item>,
     ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
         let second = now.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor));
-        let end = second.unwrap_or(now).saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+        let end =
+            second.unwrap_or(now).saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
         let due = Expression::new().only_if(INDEX_PK, text(partition)).only_if_below(INDEX_SK, text(end));
         self.client
             .query()

@@ -275,9 +275,9 @@ impl CatalogError {
             Self::Unavailable { .. } => Code::CatalogUnavailable,
             Self::AccessDenied { .. } => Code::AccessDenied,
             Self::Rejected { .. } => Code::InvalidConfiguration,
-            Self::RecordTooLarge { .. }
-            | Self::InvalidContinuation
-            | Self::RetentionPlanTooLarge { .. } => Code::InvalidRequest,
+            Self::RecordTooLarge { .. } | Self::InvalidContinuation | Self::RetentionPlanTooLarge { .. } => {
+                Code::InvalidRequest
+            }
             Self::RecordInvalid { .. } => Code::CatalogRecordInvalid,
             Self::Conflict { .. }
             | Self::SnapshotNotFound(_)
@@ -294,9 +294,7 @@ impl CatalogError {
             Self::BackupsSuspended(_) => Code::BackupsSuspended,
             Self::ProtectionStopped(_) => Code::ProtectionStopped,
             Self::ProtectionNotChanged { .. } | Self::SoftDeletionEnds { .. } => Code::ProtectionNotChanged,
-            Self::PointNotMoved { .. } | Self::RecoveryPointDeleted { .. } => {
-                Code::RecoveryPointNotAvailable
-            }
+            Self::PointNotMoved { .. } | Self::RecoveryPointDeleted { .. } => Code::RecoveryPointNotAvailable,
             Self::PointUnderLegalHold(_) => Code::RecoveryPointUnderLegalHold,
             Self::RetentionShortened { .. } => Code::RetentionCannotBeShortened,
             Self::InstanceNotFound(_) => Code::InstanceNotFound,

@@ -209,9 +209,11 @@ impl Catalog {
 /// its policy.
 pub(crate) fn and_free_claims(transaction: Transaction, instance: &Instance) -> Transaction {
     let own = || Expression::new().only_if("instance", text(instance.id));
-    let transaction = transaction
-        .delete(Part::Name, Key::InstanceName(instance.name.clone()), own())
-        .delete(Part::DataSource, Key::DataSource(instance.data_source.identity()), own());
+    let transaction = transaction.delete(Part::Name, Key::InstanceName(instance.name.clone()), own()).delete(
+        Part::DataSource,
+        Key::DataSource(instance.data_source.identity()),
+        own(),
+    );
     match instance.policy {
         Some(policy) => and_leave(transaction, policy, instance.id),
         None => transaction,

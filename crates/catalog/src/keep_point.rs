@@ -107,7 +107,11 @@ impl Catalog {
             Err(CatalogError::PointChanged { .. }) => {
                 let there = self.point(point.instance, point.id).await?;
                 let same = there.state == point.state && there.retention == *retention;
-                if same { Ok(there) } else { Err(CatalogError::PointChanged { point: point.id, state: there.state }) }
+                if same {
+                    Ok(there)
+                } else {
+                    Err(CatalogError::PointChanged { point: point.id, state: there.state })
+                }
             }
             done => done,
         }

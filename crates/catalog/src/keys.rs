@@ -249,7 +249,8 @@ mod tests {
     #[test]
     fn other_text_is_no_key() {
         let job = JobId::new(Timestamp::UNIX_EPOCH, 1);
-        let (instance, plan) = (InstanceId::new(Timestamp::UNIX_EPOCH, 1), PlanId::new(Timestamp::UNIX_EPOCH, 1));
+        let (instance, plan) =
+            (InstanceId::new(Timestamp::UNIX_EPOCH, 1), PlanId::new(Timestamp::UNIX_EPOCH, 1));
         for (pk, sk) in [
             (format!("JOB#{job}"), "TASK#007"),
             (format!("JOB#{job}"), "TASK#+7"),

@@ -50,7 +50,11 @@ impl Meter {
     /// Counts one request that looked at `items`.
     pub(crate) fn count(&self, items: u64, consumed: Option<&ConsumedCapacity>) {
         let units = consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count of halves")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small count of halves"
+        )]
         let half_units = (units * 2.0).round() as u64;
         self.0.requests.fetch_add(1, Ordering::Relaxed);
         self.0.items.fetch_add(items, Ordering::Relaxed);

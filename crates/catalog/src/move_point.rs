@@ -273,10 +273,7 @@ fn met_itself(
 fn changed(point: &RecoveryPoint, there: Option<RecoveryPoint>) -> CatalogError {
     match there {
         Some(there) => CatalogError::PointChanged { point: point.id, state: there.state },
-        None => CatalogError::RecoveryPointNotFound {
-            instance: point.instance,
-            point: point.id.to_string(),
-        },
+        None => CatalogError::RecoveryPointNotFound { instance: point.instance, point: point.id.to_string() },
     }
 }
 

@@ -83,12 +83,8 @@ pub(crate) fn and_open(transaction: Transaction, job: &Job) -> Result<Transactio
     if job.status.has_ended() {
         return Ok(transaction);
     }
-    let open = OpenJob {
-        job: job.id,
-        operation: job.operation,
-        instance: job.instance,
-        opened_at: job.created_at,
-    };
+    let open =
+        OpenJob { job: job.id, operation: job.operation, instance: job.instance, opened_at: job.created_at };
     // The condition on the job is its condition too.
     Ok(transaction.put(Part::OpenJob, encode(&open)?, Expression::new()))
 }

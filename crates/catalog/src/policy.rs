@@ -67,9 +67,8 @@ impl Catalog {
     /// `PolicyNameAlreadyInUse` naming the policy in the way. The same call again succeeds and changes nothing.
     pub async fn create_policy(&self, policy: &Policy) -> Result<(), CatalogError> {
         let claim = PolicyNameClaim { name: policy.name.clone(), policy: policy.id };
-        let transaction = Transaction::new()
-            .put_new(Part::Policy, encode(policy)?)
-            .put_new(Part::Name, encode(&claim)?);
+        let transaction =
+            Transaction::new().put_new(Part::Policy, encode(policy)?).put_new(Part::Name, encode(&claim)?);
         let Outcome::Refused(mut refusal) = self.transact(transaction).await? else { return Ok(()) };
         refuse_name_of_another(policy, &mut refusal)?;
         let there: Option<Policy> = refusal.of(Part::Policy).flatten().map(decode).transpose()?;
@@ -169,9 +168,11 @@ impl Catalog {
         if there.name != policy.name {
             let claim = PolicyNameClaim { name: policy.name.clone(), policy: policy.id };
             let own = Expression::new().only_if("policy", text(policy.id));
-            transaction = transaction
-                .put_new(Part::Name, encode(&claim)?)
-                .delete(Part::OldName, Key::PolicyName(there.name), own);
+            transaction = transaction.put_new(Part::Name, encode(&claim)?).delete(
+                Part::OldName,
+                Key::PolicyName(there.name),
+                own,
+            );
         }
         let Outcome::Refused(mut refusal) = self.transact(transaction).await? else { return Ok(()) };
         match refusal.of(Part::Policy) {
@@ -204,9 +205,11 @@ impl Catalog {
             .or(Expression::new().only_if(INSTANCES_UNDER, number(0)))
             .only_if("name", text(&policy.name));
         let own = Expression::new().only_if("policy", text(id));
-        let transaction = Transaction::new()
-            .delete(Part::Policy, policy.key(), unused)
-            .delete(Part::Name, Key::PolicyName(policy.name.clone()), own);
+        let transaction = Transaction::new().delete(Part::Policy, policy.key(), unused).delete(
+            Part::Name,
+            Key::PolicyName(policy.name.clone()),
+            own,
+        );
         let Outcome::Refused(mut refusal) = self.transact(transaction).await? else { return Ok(()) };
         match refusal.of(Part::Policy) {
             Some(None) => Err(CatalogError::PolicyNotFound(id.to_string())),
@@ -284,9 +287,11 @@ pub(crate) fn and_join(
 /// The same transaction, taking `instance` from under `policy`.
 pub(crate) fn and_leave(transaction: Transaction, policy: PolicyId, instance: InstanceId) -> Transaction {
     let counted = Expression::new().add(INSTANCES_UNDER, -1).only_if_present(PK);
-    transaction
-        .update(Part::OldPolicy, Key::Policy(policy), counted)
-        .delete(Part::OldMember, Key::Member(policy, instance), Expression::new().only_if_present(PK))
+    transaction.update(Part::OldPolicy, Key::Policy(policy), counted).delete(
+        Part::OldMember,
+        Key::Member(policy, instance),
+        Expression::new().only_if_present(PK),
+    )
 }
 
 /// The error where the name of `policy` is claimed by another.

@@ -79,7 +79,11 @@ impl Catalog {
     /// # Errors
     /// `ProtectionNotChanged`, `InstanceNotFound`; `CatalogConflict` for [`StopMode::DeleteData`], which is
     /// [`Catalog::soft_delete`]'s. The same call again succeeds and changes nothing.
-    pub async fn stop_protection(&self, instance: InstanceId, mode: StopMode) -> Result<Instance, CatalogError> {
+    pub async fn stop_protection(
+        &self,
+        instance: InstanceId,
+        mode: StopMode,
+    ) -> Result<Instance, CatalogError> {
         let key = Key::Instance(instance);
         if mode == StopMode::DeleteData {
             let found = "deleting its data is asked for by itself".to_owned();
@@ -117,9 +121,11 @@ impl Catalog {
             .set("deletion", nested(&key, deletion)?)
             .set(DELETION_UNTIL_US, number(deletion.until.as_microsecond()))
             .only_if_one_of("status", ProtectionStatus::before(to));
-        let transaction = Transaction::new()
-            .update(Part::Instance, key, deleted)
-            .put(Part::Deletion, encode(&Deletion { instance, until: deletion.until })?, Expression::new());
+        let transaction = Transaction::new().update(Part::Instance, key, deleted).put(
+            Part::Deletion,
+            encode(&Deletion { instance, until: deletion.until })?,
+            Expression::new(),
+        );
         if let Outcome::Refused(mut refusal) = self.transact(transaction).await? {
             let there: Option<Instance> = refusal.of(Part::Instance).flatten().map(decode).transpose()?;
             let same = there.as_ref().is_some_and(|there| there.deletion.as_ref() == Some(deletion));
@@ -146,14 +152,18 @@ impl Catalog {
             .remove(DELETION_UNTIL_US)
             .only_if("status", text(ProtectionStatus::SoftDeleted))
             .only_if_above(DELETION_UNTIL_US, number(now.as_microsecond()));
-        let transaction = Transaction::new()
-            .update(Part::Instance, key, kept)
-            .delete(Part::Deletion, Key::Deletion(instance), Expression::new());
+        let transaction = Transaction::new().update(Part::Instance, key, kept).delete(
+            Part::Deletion,
+            Key::Deletion(instance),
+            Expression::new(),
+        );
         if let Outcome::Refused(mut refusal) = self.transact(transaction).await? {
             let there: Option<Instance> = refusal.of(Part::Instance).flatten().map(decode).transpose()?;
             match there {
                 Some(there) if there.status == to && there.stopped == Some(StopMode::RetainForever) => {}
-                Some(Instance { status: ProtectionStatus::SoftDeleted, deletion: Some(deletion), .. }) => {
+                Some(Instance {
+                    status: ProtectionStatus::SoftDeleted, deletion: Some(deletion), ..
+                }) => {
                     return Err(CatalogError::SoftDeletionEnds { instance, until: deletion.until });
                 }
                 there => return Err(not_changed(instance, to, there)),
@@ -219,9 +229,11 @@ impl Catalog {
                 .only_if("status", text(to))
                 .only_if_below(DELETION_UNTIL_US, number(now.as_microsecond().saturating_add(1)));
             let empty = under(empty, there.policy);
-            let transaction = Transaction::new()
-                .delete(Part::Instance, there.key(), empty)
-                .delete(Part::Deletion, Key::Deletion(instance), Expression::new());
+            let transaction = Transaction::new().delete(Part::Instance, there.key(), empty).delete(
+                Part::Deletion,
+                Key::Deletion(instance),
+                Expression::new(),
+            );
             if let Outcome::Done = self.transact(and_free_claims(transaction, &there)).await? {
                 return Ok(());
             }

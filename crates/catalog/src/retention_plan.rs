@@ -184,8 +184,10 @@ impl Catalog {
         let more = output.last_evaluated_key.is_some();
         let items: Vec<RetentionPlanSummary> =
             output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
-        let next =
-            items.last().filter(|_| more).map(|last| Continuation::RetentionPlans { plan: last.id }.to_token());
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| Continuation::RetentionPlans { plan: last.id }.to_token());
         Ok(Page { items, next })
     }
 }

@@ -55,13 +55,18 @@ impl Catalog {
             }
             let output = self.client.batch_write_item().request_items(&self.table, left).send().await;
             let output = output.map_err(|error| CatalogError::of_sdk("BatchWriteItem", error))?;
-            left = output.unprocessed_items.and_then(|mut items| items.remove(&self.table)).unwrap_or_default();
+            left =
+                output.unprocessed_items.and_then(|mut items| items.remove(&self.table)).unwrap_or_default();
             if !left.is_empty() {
                 pause(attempt).await;
             }
         }
         let reason = format!("{} items were left aside", left.len());
-        Err(CatalogError::Unavailable { operation: "BatchWriteItem", reason: reason.clone(), source: reason.into() })
+        Err(CatalogError::Unavailable {
+            operation: "BatchWriteItem",
+            reason: reason.clone(),
+            source: reason.into(),
+        })
     }
 }
 

@@ -121,8 +121,7 @@ async fn warnings_of_any_step_are_told_by_the_status() {
     let shop = protected(&catalog, 1).await;
     let backup = running_backup(&catalog, &shop, 10).await;
     catalog.record_warnings(backup.id, &["early".into()]).await.unwrap();
-    let status =
-        commit(&catalog, &point(&backup), at(100), &["at commit".into()]).await.unwrap();
+    let status = commit(&catalog, &point(&backup), at(100), &["at commit".into()]).await.unwrap();
     assert_eq!(status, JobStatus::CompletedWithWarnings);
     assert_eq!(catalog.job(backup.id).await.unwrap().warnings, ["at commit", "early"]);
     let backup = running_backup(&catalog, &shop, 200).await;
@@ -160,10 +159,7 @@ async fn a_commit_is_refused_when_the_job_is_not_working() {
         catalog.close_job(backup.id, &failed(), at(200)).await.unwrap();
     }
     let nobody = point(&job(Operation::Backup, &shop, 40));
-    assert_eq!(
-        commit(&catalog, &nobody, at(1), &[]).await.unwrap_err().code(),
-        Code::JobNotFound
-    );
+    assert_eq!(commit(&catalog, &nobody, at(1), &[]).await.unwrap_err().code(), Code::JobNotFound);
     let restore = job(Operation::RestoreDatabase, &shop, 60);
     catalog.open_job(&restore).await.unwrap();
     let error = commit(&catalog, &point(&restore), at(1), &[]).await.unwrap_err();
@@ -228,10 +224,8 @@ async fn a_commit_and_what_races_with_it_agree_who_won() {
         let backup = running_backup(&catalog, &shop, 10 + round).await;
         let committing = point(&backup);
         let (commit, cancelled, abandoned) = if round % 2 == 0 {
-            let (commit, cancel) = tokio::join!(
-                commit(&catalog, &committing, at(100), &[]),
-                catalog.request_cancel(backup.id),
-            );
+            let (commit, cancel) =
+                tokio::join!(commit(&catalog, &committing, at(100), &[]), catalog.request_cancel(backup.id),);
             (commit, cancel.is_ok(), false)
         } else {
             let (abandon, commit) = tokio::join!(

@@ -38,7 +38,8 @@ async fn due(catalog: &Catalog, now: Timestamp) -> BTreeSet<PointId> {
 
 /// A point of the `n`th job, whose time in the backup store ends at `until`.
 fn ending(n: u32, until: Timestamp) -> RecoveryPoint {
-    let backup = Job { id: JobId::new(at(0), u128::from(n) * 7_919), ..job(Operation::Backup, &instance(1), 0) };
+    let backup =
+        Job { id: JobId::new(at(0), u128::from(n) * 7_919), ..job(Operation::Backup, &instance(1), 0) };
     let mut point = point(&backup);
     point.retention.backup_store_until = until;
     point

@@ -15,7 +15,8 @@ use support::samples::{at, instance, job, policy, protected};
 /// The `n`th instance, under `policy`, and its job.
 fn under(n: u32, policy: PolicyId) -> (Instance, Job) {
     let instance = Instance { policy: Some(policy), ..instance(n) };
-    let configure = Job { id: JobId::new(at(0), u128::from(n)), ..job(Operation::ConfigureProtection, &instance, 0) };
+    let configure =
+        Job { id: JobId::new(at(0), u128::from(n)), ..job(Operation::ConfigureProtection, &instance, 0) };
     (instance, configure)
 }
 
@@ -72,7 +73,8 @@ async fn a_policy_is_replaced_by_its_next_revision_alone() {
         name: "renamed".parse().unwrap(),
         revision: 2,
         updated_at: at(50),
-        spec: permafrost_domain::policy::PolicySpec::parse("retention: {default: {backup_store: P7D}}").unwrap(),
+        spec: permafrost_domain::policy::PolicySpec::parse("retention: {default: {backup_store: P7D}}")
+            .unwrap(),
         ..first.clone()
     };
     for _ in 0..2 {

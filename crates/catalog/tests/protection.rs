@@ -47,7 +47,8 @@ async fn make(catalog: &Catalog, instance: InstanceId, change: Change) -> Result
 async fn in_status(catalog: &Catalog, n: u32, status: ProtectionStatus) -> Instance {
     if status == ProtectionStatus::ConfiguringProtection {
         let shop = instance(n);
-        let configure = Job { id: JobId::new(at(0), u128::from(n)), ..job(Operation::ConfigureProtection, &shop, 0) };
+        let configure =
+            Job { id: JobId::new(at(0), u128::from(n)), ..job(Operation::ConfigureProtection, &shop, 0) };
         catalog.protect(&shop, &configure).await.unwrap();
         return shop;
     }
@@ -71,7 +72,8 @@ async fn every_status_meets_every_change() {
     let (forever, as_policy) = (StopMode::RetainForever, StopMode::RetainAsPerPolicy);
     let catalog = table().await.catalog;
     let changes = [Suspend, Resume, Stop(forever), Stop(as_policy), SoftDelete, Undelete];
-    let (stopped, deleted) = (|mode| (ProtectionStopped, Some(mode)), (SoftDeleted, Some(StopMode::DeleteData)));
+    let (stopped, deleted) =
+        (|mode| (ProtectionStopped, Some(mode)), (SoftDeleted, Some(StopMode::DeleteData)));
     let (protected, suspended) = ((Protected, None), (BackupsSuspended, None));
     // What each of the changes above comes to; None where it is refused.
     let expected = [
@@ -217,13 +219,19 @@ async fn an_instance_whose_points_are_gone_leaves_its_name_its_database_and_its_
     catalog.create_policy(&daily).await.unwrap();
     let (shop, points) = with_points(&catalog, 1, [10, 20]).await;
     catalog.change_policy(shop.id, Some(daily.id)).await.unwrap();
-    assert_eq!(catalog.remove_instance(shop.id, at(5_000)).await.unwrap_err().code(), Code::ProtectionNotChanged);
+    assert_eq!(
+        catalog.remove_instance(shop.id, at(5_000)).await.unwrap_err().code(),
+        Code::ProtectionNotChanged
+    );
     catalog.soft_delete(shop.id, &deletion(1_000)).await.unwrap();
     assert_eq!(catalog.change_policy(shop.id, None).await.unwrap_err().code(), Code::ProtectionStopped);
     for (index, point) in points.iter().enumerate() {
         let error = catalog.remove_instance(shop.id, at(5_000)).await.unwrap_err();
         let left = (points.len() - index) as u64;
-        assert!(matches!(error, CatalogError::InstanceHasPoints { points, .. } if points == left), "{error:?}");
+        assert!(
+            matches!(error, CatalogError::InstanceHasPoints { points, .. } if points == left),
+            "{error:?}"
+        );
         // The newest one, too.
         let expiring = catalog.begin_expiry(point, ExpiryGround::DataDeletion, at(5_000)).await.unwrap();
         catalog.move_point(&expiring, PointState::Expired, &PointChange::default()).await.unwrap();

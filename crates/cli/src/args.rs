@@ -4,17 +4,16 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use permafrost_domain::JobId;
 use permafrost_domain::data_source::{DatabaseName, Host, ObjectName, RoleName, SecretArn};
 use permafrost_domain::files::{BucketName, KeyPrefix};
+use permafrost_domain::ids::PlanId;
 use permafrost_domain::instance::{InstanceName, InstanceRef};
 use permafrost_domain::job::JobStatus;
 use permafrost_domain::policy::PolicyRef;
 use permafrost_domain::restore_options::TableName;
 use permafrost_domain::retention::RuleName;
 use permafrost_domain::wire::PointSelector;
-use permafrost_domain::JobId;
-use permafrost_domain::ids::PlanId;
-
 
 use crate::args::policy::PolicyCommand;
 use crate::args::protection::{ChangePolicyArgs, StopArgs};

@@ -2,6 +2,8 @@
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
+use permafrost_domain::JobId;
+use permafrost_domain::ids::PlanId;
 use permafrost_domain::instance::{Instance, InstanceRef};
 use permafrost_domain::job::{Job, JobStatus};
 use permafrost_domain::policy::{Policy, PolicyRef};
@@ -11,11 +13,9 @@ use permafrost_domain::tiering::Estimate;
 use permafrost_domain::wire::{
     BackupRequest, ChangePolicyRequest, CreatePolicyRequest, DeleteDataRequest, FileRestoreRequest,
     JobStarted, LegalHoldRequest, MAX_PAGE, PointSelector, PolicyChanged, PolicyDeleted, ProtectRequest,
-    ProtectResponse, RecoveryPointDetail, RehydrateRequest, ReplacePolicyRequest, RestoreRequest, RetentionPlanSummary,
-    StopProtectionRequest,
+    ProtectResponse, RecoveryPointDetail, RehydrateRequest, ReplacePolicyRequest, RestoreRequest,
+    RetentionPlanSummary, StopProtectionRequest,
 };
-use permafrost_domain::JobId;
-use permafrost_domain::ids::PlanId;
 use reqwest::Method;
 
 use crate::endpoint::Endpoint;

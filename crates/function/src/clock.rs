@@ -29,7 +29,8 @@ impl Clock {
             (_, None) => Ok(now()),
             (Self::Input, Some(given)) => Ok(given),
             (Self::Real, Some(given)) => {
-                let message = format!("the input says that it is {given}, and this stack has a clock of its own");
+                let message =
+                    format!("the input says that it is {given}, and this stack has a clock of its own");
                 Err(Fault::new(Code::InvalidRequest, message))
             }
         }

@@ -101,6 +101,7 @@ pub async fn lock_until<'a>(
     now: Timestamp,
 ) -> Result<(), Fault> {
     let Some(mode) = tools.config.immutability.lock_mode().filter(|_| until > now) else { return Ok(()) };
-    let lock = async |store: &Store, object: &ObjectVersion| store.lock_until(layout, object, mode, until).await;
+    let lock =
+        async |store: &Store, object: &ObjectVersion| store.lock_until(layout, object, mode, until).await;
     Ok(for_each(store, objects, lock).await?)
 }

@@ -68,7 +68,8 @@ pub(crate) async fn plan_of(tools: &Tools, layout: &PointLayout) -> Result<Objec
     let plan = tools.store.current_version(layout, PointLayout::PLAN).await?;
     plan.ok_or_else(|| {
         let key = layout.key(PointLayout::PLAN);
-        Fault::new(Code::ObjectMissing, "the plan of the backup is not in the store").on(format!("object {key}"))
+        Fault::new(Code::ObjectMissing, "the plan of the backup is not in the store")
+            .on(format!("object {key}"))
     })
 }
 

@@ -49,7 +49,9 @@ impl OpenPoint {
         }
         if let Some(until) = point.rehydrated_until.filter(|until| *until <= clock::now()) {
             let message = format!("the recovery point was rehydrated until {until}");
-            return Err(Fault::new(Code::RecoveryPointArchived, message).on(format!("recovery point {}", point.id)));
+            return Err(
+                Fault::new(Code::RecoveryPointArchived, message).on(format!("recovery point {}", point.id))
+            );
         }
         Self::open(tools, &point).await
     }

@@ -13,7 +13,12 @@ const UNTIL_HELD_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Where `error` says that an object is locked, what is due for `point` is put off to the lock's end, and to a day
 /// later under legal hold. The error for the job in any case.
-pub async fn postpone_locked(tools: &Tools, point: &RecoveryPoint, error: VaultError, now: Timestamp) -> Fault {
+pub async fn postpone_locked(
+    tools: &Tools,
+    point: &RecoveryPoint,
+    error: VaultError,
+    now: Timestamp,
+) -> Fault {
     let until = match &error {
         VaultError::Locked { lock, .. } => {
             let held = now.saturating_add(UNTIL_HELD_AGAIN).unwrap_or(Timestamp::MAX);

@@ -169,9 +169,9 @@ impl Schedules {
         match request.send().await {
             Ok(_) => Ok(Change::Done),
             Err(error)
-                if error.as_service_error().is_some_and(|it| {
-                    it.is_resource_not_found_exception() || it.is_conflict_exception()
-                }) =>
+                if error
+                    .as_service_error()
+                    .is_some_and(|it| it.is_resource_not_found_exception() || it.is_conflict_exception()) =>
             {
                 Ok(Change::OvertakenByAnother)
             }
@@ -182,7 +182,11 @@ impl Schedules {
     /// What the policy's schedule starts, and with what input.
     fn target(&self, policy: PolicyId) -> Result<Target, Fault> {
         let input = json!({"policy": policy, "scheduled_at": SCHEDULED_TIME}).to_string();
-        let target = Target::builder().arn(&self.config.target_arn).role_arn(&self.config.role_arn).input(input).build();
+        let target = Target::builder()
+            .arn(&self.config.target_arn)
+            .role_arn(&self.config.role_arn)
+            .input(input)
+            .build();
         target.map_err(|error| not_built(policy, &error))
     }
 }

@@ -87,8 +87,10 @@ impl Store {
                 }),
             }
         };
-        let versions =
-            answer.versions().iter().map(|found| listed(found.key(), found.version_id(), found.last_modified()));
+        let versions = answer
+            .versions()
+            .iter()
+            .map(|found| listed(found.key(), found.version_id(), found.last_modified()));
         let markers = answer
             .delete_markers()
             .iter()

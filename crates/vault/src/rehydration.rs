@@ -59,7 +59,8 @@ impl Store {
         let parameters = GlacierJobParameters::builder().tier(Tier::from(tier.as_str())).build();
         let parameters = parameters
             .map_err(|error| VaultError::Refused { key: key.clone(), reason: error.to_string() })?;
-        let request = RestoreRequest::builder().days(i32::from(days.get())).glacier_job_parameters(parameters);
+        let request =
+            RestoreRequest::builder().days(i32::from(days.get())).glacier_job_parameters(parameters);
         let asked = self
             .client
             .restore_object()
@@ -124,7 +125,8 @@ impl Store {
         let head = || self.client.head_object().bucket(bucket).key(&key);
         // Objects are written once, so that the current version is the one that is meant; there are stores that tell
         // the state of the current one alone.
-        let current = head().send().await.ok().filter(|head| head.version_id.as_ref() == Some(&object.version));
+        let current =
+            head().send().await.ok().filter(|head| head.version_id.as_ref() == Some(&object.version));
         let answer = match current {
             Some(current) => current,
             None => {
@@ -155,7 +157,9 @@ mod tests {
 
     #[test]
     fn a_header_that_says_something_else_is_never_taken_for_readable() {
-        for other in ["", "ongoing-request=\"false\"", "ongoing-request=\"false\", expiry-date=\"soon\"", "yes"] {
+        for other in
+            ["", "ongoing-request=\"false\"", "ongoing-request=\"false\", expiry-date=\"soon\"", "yes"]
+        {
             assert!(Rehydration::of_header(Some(other)).is_err(), "{other}");
         }
     }

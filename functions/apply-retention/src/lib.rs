@@ -228,9 +228,9 @@ impl Run<'_> {
     /// Looks at a point again when it may be another thing, so that what is kept is not read every hour.
     async fn postpone(&self, point: &RecoveryPoint, reason: KeepReason) -> Result<(), Fault> {
         let until = match reason {
-            KeepReason::Locked { until } | KeepReason::Rehydrated { until } | KeepReason::NotDue { due: until } => {
-                until
-            }
+            KeepReason::Locked { until }
+            | KeepReason::Rehydrated { until }
+            | KeepReason::NotDue { due: until } => until,
             KeepReason::LegalHold | KeepReason::RetainedForever | KeepReason::SoftDeleted { .. } => {
                 self.now.saturating_add(UNTIL_LOOKED_AT_AGAIN).unwrap_or(Timestamp::MAX)
             }
@@ -256,10 +256,7 @@ enum LeftOver {
 }
 
 /// The points that the plan leaves alone, with why.
-fn kept<'p>(
-    plan: &RetentionPlan,
-    points: &'p [RecoveryPoint],
-) -> Vec<(&'p RecoveryPoint, KeepReason)> {
+fn kept<'p>(plan: &RetentionPlan, points: &'p [RecoveryPoint]) -> Vec<(&'p RecoveryPoint, KeepReason)> {
     let of = |id: PointId| points.iter().find(|point| point.id == id);
     plan.kept.iter().filter_map(|kept| Some((of(kept.point)?, kept.reason))).collect()
 }

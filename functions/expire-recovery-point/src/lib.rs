@@ -109,7 +109,9 @@ async fn begin(
 /// other objects: nobody deletes by a list before the point is taken.
 async fn write_list(tools: &Tools, layout: &PointLayout, list: &Erasure) -> Result<(), Fault> {
     let body = write_document(list);
-    if let Written::Existing(stale, _) = tools.store.put_or_get(layout, PointLayout::EXPIRY, body.clone()).await? {
+    if let Written::Existing(stale, _) =
+        tools.store.put_or_get(layout, PointLayout::EXPIRY, body.clone()).await?
+    {
         tools.store.delete_version(layout, &(&stale).into()).await?;
         tools.store.put_new(layout, PointLayout::EXPIRY, body).await?;
     }

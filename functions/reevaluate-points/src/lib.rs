@@ -78,7 +78,10 @@ async fn look_again(
 }
 
 /// Whether a point has the retention already, whatever reasons were given for it then.
-fn is_said_already(point: &RecoveryPoint, retention: &permafrost_domain::retention::StampedRetention) -> bool {
+fn is_said_already(
+    point: &RecoveryPoint,
+    retention: &permafrost_domain::retention::StampedRetention,
+) -> bool {
     let there = &point.retention;
     (there.rule, there.backup_store_until, there.archive, there.policy)
         == (retention.rule, retention.backup_store_until, retention.archive, retention.policy)

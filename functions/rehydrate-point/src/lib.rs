@@ -87,8 +87,9 @@ async fn ask(tools: &Tools, point: &RecoveryPoint, order: RehydrationOrder) -> R
     let (layout, archive) = archive(tools, point).await?;
     let tier = order.priority.tier(archive.class);
     let segments: Vec<_> = archive.segments.iter().map(ObjectVersion::from).collect();
-    let ask =
-        async |store: &Store, segment: &ObjectVersion| store.rehydrate(&layout, segment, tier, order.days).await;
+    let ask = async |store: &Store, segment: &ObjectVersion| {
+        store.rehydrate(&layout, segment, tier, order.days).await
+    };
     Ok(for_each(&tools.archive, &segments, ask).await?)
 }
 
@@ -125,7 +126,11 @@ async fn look(tools: &Tools, point: &RecoveryPoint, order: RehydrationOrder) -> 
 async fn archive(tools: &Tools, point: &RecoveryPoint) -> Result<(PointLayout, Archive), Fault> {
     let open = OpenPoint::open(tools, point).await?;
     let archive = open.archive.ok_or_else(|| {
-        about(point, Code::CatalogRecordInvalid, "the recovery point is archived and names no copies".to_owned())
+        about(
+            point,
+            Code::CatalogRecordInvalid,
+            "the recovery point is archived and names no copies".to_owned(),
+        )
     })?;
     Ok((open.layout, archive))
 }

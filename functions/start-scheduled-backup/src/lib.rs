@@ -181,12 +181,7 @@ fn scheduled(id: JobId, instance: &Instance, input: &Input, config: &Config, now
 /// The job of a run that is not carried out because the backup `running` is.
 fn skipped(job: Job, running: JobId, now: Timestamp) -> Job {
     let fault = Fault::new(Code::BackupAlreadyRunning, "the run was due while another backup was running");
-    Job {
-        status: JobStatus::Skipped,
-        ended_at: Some(now),
-        fault: Some(fault.on(running.to_string())),
-        ..job
-    }
+    Job { status: JobStatus::Skipped, ended_at: Some(now), fault: Some(fault.on(running.to_string())), ..job }
 }
 
 /// Quick backups are looked at often, long ones seldom: about ten times, whatever they take, and every five minutes

@@ -76,13 +76,8 @@ impl Folder {
             PointLayout::is_segment(name)
                 || place == Place::Backup
                     && (name.starts_with("tasks/")
-                        || [
-                            PointLayout::MANIFEST,
-                            PointLayout::TOC,
-                            PointLayout::GLOBALS,
-                            PointLayout::PLAN,
-                        ]
-                        .contains(&name)
+                        || [PointLayout::MANIFEST, PointLayout::TOC, PointLayout::GLOBALS, PointLayout::PLAN]
+                            .contains(&name)
                         || name == PointLayout::ARCHIVE && point.archive.is_some())
         };
         names.len() == self.found.len()

@@ -82,8 +82,10 @@ pub async fn handle(tools: &Tools, input: Input) -> Result<Output, Fault> {
     let mut instances: BTreeSet<InstanceId> = tools.store.instances().await?.into_iter().collect();
     instances.extend(tools.archive.instances().await?);
     let mut output = Output::default();
-    let in_turn: Vec<_> =
-        instances.into_iter().filter(|instance| input.scope == Scope::All || is_turn_of(*instance, now)).collect();
+    let in_turn: Vec<_> = instances
+        .into_iter()
+        .filter(|instance| input.scope == Scope::All || is_turn_of(*instance, now))
+        .collect();
     // Another one comes first each day, so that none is always the last.
     let first = usize::try_from(now.as_second().div_euclid(86_400)).unwrap_or(0) % in_turn.len().max(1);
     for instance in in_turn.iter().cycle().skip(first).take(in_turn.len()) {
@@ -107,7 +109,12 @@ fn is_turn_of(instance: InstanceId, now: Timestamp) -> bool {
     sum % TURNS == hour
 }
 
-async fn sweep(tools: &Tools, instance: InstanceId, now: Timestamp, output: &mut Output) -> Result<(), Fault> {
+async fn sweep(
+    tools: &Tools,
+    instance: InstanceId,
+    now: Timestamp,
+    output: &mut Output,
+) -> Result<(), Fault> {
     let old = now.saturating_sub(GRACE).unwrap_or(Timestamp::MIN);
     for folder in folders(tools, instance).await? {
         let orphans = orphans(tools, &folder, output).await?;
@@ -161,7 +168,11 @@ async fn delete(
 ) -> Result<(), Fault> {
     match store.delete_version(layout, object).await {
         Ok(()) => {
-            tracing::info!(key = layout.key(&object.key), version = object.version, "deleted what nobody names");
+            tracing::info!(
+                key = layout.key(&object.key),
+                version = object.version,
+                "deleted what nobody names"
+            );
             output.deleted += 1;
             Ok(())
         }

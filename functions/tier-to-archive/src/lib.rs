@@ -55,7 +55,8 @@ pub async fn handle(tools: &Tools, step: PointStep) -> Result<Progressed, Fault>
         }
         state => {
             let message = format!("the recovery point is {state:?}");
-            Err(Fault::new(Code::RecoveryPointNotAvailable, message).on(format!("recovery point {}", point.id)))
+            Err(Fault::new(Code::RecoveryPointNotAvailable, message)
+                .on(format!("recovery point {}", point.id)))
         }
     }
 }

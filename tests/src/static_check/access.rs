@@ -199,7 +199,12 @@ fn has_comment(source: &str, sid: &str) -> bool {
 /// Statements that allow deleting from a store: role, statement, the pattern of keys, and why. By version alone: a
 /// deletion without a version would hide objects from everybody who reads the current one.
 const DELETIONS: &[(&str, &str, &str, &str)] = &[
-    ("TierToArchiveRole", "DeleteArchivedSegments", "/instances/*/segments/*", "they are in the archive store"),
+    (
+        "TierToArchiveRole",
+        "DeleteArchivedSegments",
+        "/instances/*/segments/*",
+        "they are in the archive store",
+    ),
     ("ExpireRecoveryPointRole", "DeletePoints", "/instances/*", "their time is over"),
     ("SweepOrphansRole", "DeleteOrphans", "/instances/*", "no point names them"),
 ];
@@ -223,7 +228,8 @@ pub fn only_the_lifecycle_deletes_from_a_store(project: &Project) -> Findings {
         let Some((.., keys, _)) = excused else { continue };
         for resource in &allow.resources {
             let stores = ["${BackupBucketName}", "${ArchiveBucketName}"];
-            if !stores.iter().any(|store| *resource == format!("arn:${{AWS::Partition}}:s3:::{store}{keys}")) {
+            if !stores.iter().any(|store| *resource == format!("arn:${{AWS::Partition}}:s3:::{store}{keys}"))
+            {
                 findings.push(format!("{at} deletes from {resource}"));
             }
         }

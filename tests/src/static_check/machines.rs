@@ -99,17 +99,16 @@ enum Rounds {
 fn paths_of(name: &str, scope: &Scope, rounds: Rounds) -> Findings {
     let mut findings = Findings::new();
     let before = reachable(scope, &scope.start, Some(CLOSE_JOB));
-    let after: BTreeSet<&str> = scope.states[CLOSE_JOB]
-        .followers()
-        .iter()
-        .flat_map(|next| reachable(scope, next, None))
-        .collect();
+    let after: BTreeSet<&str> =
+        scope.states[CLOSE_JOB].followers().iter().flat_map(|next| reachable(scope, next, None)).collect();
     for state in before.iter().filter_map(|name| scope.states.get(*name)) {
         if state.ends() {
             findings.push(format!("{name}: {} ends the execution, the job is left open", state.name));
         }
         let goes_on = |next: &String| reachable(scope, next, None);
-        if rounds == Rounds::Never && state.followers().iter().any(|next| goes_on(next).contains(state.name.as_str())) {
+        if rounds == Rounds::Never
+            && state.followers().iter().any(|next| goes_on(next).contains(state.name.as_str()))
+        {
             findings.push(format!("{name}: {} may come round for ever", state.name));
         }
         if !reachable(scope, &state.name, None).contains(CLOSE_JOB) {

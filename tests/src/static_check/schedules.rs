@@ -7,8 +7,7 @@ use super::document::text;
 use super::{Findings, Project};
 
 /// Where the machine stands that every schedule starts.
-const TARGET: &str =
-    "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${VaultName}-scheduled-backups";
+const TARGET: &str = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${VaultName}-scheduled-backups";
 /// Where the vault's schedules stand.
 const SCHEDULES: &str =
     "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${VaultName}/*";

@@ -6,10 +6,10 @@ use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::instance::{Instance, ProtectionStatus};
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
+use permafrost_domain::policy::{Policy, PolicySpec};
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::restore_options::{Content, RestoreOptions};
 use permafrost_domain::retention::{Rule, StampedRetention};
-use permafrost_domain::policy::{Policy, PolicySpec};
 use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId, PolicyId};
 use serde_json::json;
 

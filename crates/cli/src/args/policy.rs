@@ -141,7 +141,10 @@ impl SimulationStart {
     /// The moment meant, in the zone of the policy.
     pub(crate) fn moment(self, zone: &TimeZone) -> Timestamp {
         match self {
-            Self::Day(date) => zone.to_ambiguous_timestamp(date.to_datetime(civil::Time::midnight())).compatible().unwrap_or(Timestamp::MIN),
+            Self::Day(date) => zone
+                .to_ambiguous_timestamp(date.to_datetime(civil::Time::midnight()))
+                .compatible()
+                .unwrap_or(Timestamp::MIN),
             Self::At(moment) => moment,
         }
     }

@@ -45,7 +45,9 @@ pub(crate) struct ScheduleArgs {
 
 /// How long points are kept. The first successful backup of a period is the one that its rule keeps.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Retention (P10D, P2W, P3M, P1Y; with :P10Y for so long in the archive store then)")]
+#[command(
+    next_help_heading = "Retention (P10D, P2W, P3M, P1Y; with :P10Y for so long in the archive store then)"
+)]
 pub(crate) struct RuleArgs {
     /// How long a point stays that no other rule keeps [default: P3M]
     #[arg(long, value_name = "DURATION")]

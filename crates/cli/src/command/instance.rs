@@ -39,7 +39,8 @@ async fn protect(client: &Client, args: ProtectArgs, console: &Console) -> Resul
         login: target::login(args.login, None)?,
         tls: target::tls(&args.tls, Tls::default())?,
     };
-    let started = client.protect(&ProtectRequest { name: name.clone(), data_source, policy: args.policy }).await?;
+    let started =
+        client.protect(&ProtectRequest { name: name.clone(), data_source, policy: args.policy }).await?;
     if args.wait.no_wait {
         return console.result(&started, |started| format!("{} of {}", started.job, started.instance));
     }

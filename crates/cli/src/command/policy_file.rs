@@ -8,6 +8,8 @@ use crate::console::Console;
 pub(super) fn run(command: PolicyFileCommand, console: &Console) -> Result<(), Fault> {
     let _ = console;
     match command {
-        PolicyFileCommand::Check { .. } | PolicyFileCommand::Simulate(_) | PolicyFileCommand::Diff(_) => Ok(()),
+        PolicyFileCommand::Check { .. } | PolicyFileCommand::Simulate(_) | PolicyFileCommand::Diff(_) => {
+            Ok(())
+        }
     }
 }

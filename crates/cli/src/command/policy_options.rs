@@ -23,7 +23,8 @@ pub(super) fn spec_of_options(schedule: &ScheduleArgs, rules: &RuleArgs) -> Resu
     let text = Value::Object(file).to_string();
     PolicySpec::parse(&text).map_err(|problems| {
         // Lines and columns are those of a text that nobody has seen.
-        let said = problems.iter().map(|problem| PolicyProblem { position: None, ..problem.clone() }.to_string());
+        let said =
+            problems.iter().map(|problem| PolicyProblem { position: None, ..problem.clone() }.to_string());
         let said: Vec<String> = said.collect();
         Fault::new(Code::InvalidPolicy, said.join("; "))
             .hint("See --help for what the options take; a file can say more: permafrost policy check FILE.")

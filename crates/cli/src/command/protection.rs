@@ -26,9 +26,9 @@ pub(super) async fn change_policy(
             let ended = wait::until_ended(client, id, console).await?;
             job::show_ended(&ended, console)
         }
-        Some(_) => console.result(&changed, |changed| {
-            changed.job.map(|job| job.to_string()).unwrap_or_default()
-        }),
+        Some(_) => {
+            console.result(&changed, |changed| changed.job.map(|job| job.to_string()).unwrap_or_default())
+        }
         None => console.result(&changed, |changed| render::instance(&changed.instance)),
     }
 }
@@ -37,7 +37,10 @@ pub(super) async fn change_policy(
 pub(super) async fn suspend(client: &Client, named: &InstanceRef, console: &Console) -> Result<(), Fault> {
     let instance = client.suspend(named).await?;
     show(&instance, console)?;
-    console.note(&format!("\nIts points are kept as before. Go on: permafrost instance resume {}", instance.name));
+    console.note(&format!(
+        "\nIts points are kept as before. Go on: permafrost instance resume {}",
+        instance.name
+    ));
     Ok(())
 }
 

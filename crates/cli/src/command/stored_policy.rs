@@ -39,7 +39,10 @@ async fn create(client: &Client, args: CreatePolicyArgs, console: &Console) -> R
     };
     let policy = client.create_policy(&CreatePolicyRequest { name: args.name, spec }).await?;
     console.result(&policy, |policy| render::policy(policy, super::now()))?;
-    console.note(&format!("\nPut an instance under it: permafrost instance change-policy INSTANCE {}", policy.name));
+    console.note(&format!(
+        "\nPut an instance under it: permafrost instance change-policy INSTANCE {}",
+        policy.name
+    ));
     Ok(())
 }
 

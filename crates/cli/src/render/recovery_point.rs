@@ -18,7 +18,6 @@ pub(crate) fn points(points: &[RecoveryPoint]) -> String {
         Column::Text("CONSISTENT AT"),
         Column::Text("STATE"),
         Column::Figure("DATA"),
-        Column::Figure("STORED"),
         Column::Text("RULE"),
         Column::Text("KEPT UNTIL"),
     ];
@@ -28,7 +27,6 @@ pub(crate) fn points(points: &[RecoveryPoint]) -> String {
             time(point.consistent_at),
             state(point.state).to_owned(),
             bytes(point.raw_bytes),
-            bytes(point.stored_bytes),
             point.retention.rule.to_string(),
             kept_until(point),
         ]
@@ -152,8 +150,8 @@ mod tests {
         assert_eq!(
             text,
             "\
-POINT                          CONSISTENT AT         STATE           DATA    STORED  RULE     KEPT UNTIL
-rp-01kb0000000000000000000003  2026-11-22T08:00:00Z  Available  300.0 MiB  87.5 MiB  default  2027-02-22"
+POINT                          CONSISTENT AT         STATE           DATA  RULE     KEPT UNTIL
+rp-01kb0000000000000000000003  2026-11-22T08:00:00Z  Available  300.0 MiB  default  2027-02-22"
         );
         assert!(text.lines().all(|line| line.chars().count() <= 100));
     }
@@ -174,20 +172,20 @@ rp-01kb0000000000000000000003  2026-11-22T08:00:00Z  Available  300.0 MiB  87.5 
         assert_eq!(
             point(&detail),
             "\
-Point:              rp-01kb0000000000000000000003
-Instance:           bi-01kb0000000000000000000001
-Database:           shop, PostgreSQL 15.18
-State:              Available
-Consistent at:      2026-11-22T08:00:00Z
-Committed at:       2026-11-22T08:01:12Z
-Kept by:            the rule default
-Backup store until: 2027-02-22T08:00:00Z
-Data:               300.0 MiB in 1,234,567 rows of 12 tables
-Stored:             87.5 MiB in 3 segments
-Job:                job-01kb0000000000000000000003
-Manifest:           instances/bi-01kb0000000000000000000001/points/rp-01kb0000000000000000000003/manifest.json
-                    version v1
-                    sha256 00ff
+Point:               rp-01kb0000000000000000000003
+Instance:            bi-01kb0000000000000000000001
+Database:            shop, PostgreSQL 15.18
+State:               Available
+Consistent at:       2026-11-22T08:00:00Z
+Committed at:        2026-11-22T08:01:12Z
+Kept by:             the rule default
+Backup store until:  2027-02-22T08:00:00Z
+Data:                300.0 MiB in 1,234,567 rows of 12 tables
+Stored:              87.5 MiB in 3 segments
+Job:                 job-01kb0000000000000000000003
+Manifest:            instances/bi-01kb0000000000000000000001/points/rp-01kb0000000000000000000003/manifest.json
+                     version v1
+                     sha256 00ff
 
 TABLE            ROWS       DATA    STORED  CHECKSUM
 app.ledger  1,200,000  286.1 MiB  85.8 MiB  0123456789ab

@@ -48,7 +48,8 @@ impl Stores {
     /// How many versions and delete markers a store has of a point's object.
     pub(crate) async fn versions(&self, store: &Store, name: &str) -> usize {
         let key = self.layout.key(name);
-        let listed = self.client.list_object_versions().bucket(store.bucket()).prefix(key).send().await.unwrap();
+        let listed =
+            self.client.list_object_versions().bucket(store.bucket()).prefix(key).send().await.unwrap();
         listed.versions().len() + listed.delete_markers().len()
     }
 }

@@ -30,7 +30,10 @@ pub(crate) fn describe() -> Description {
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
     let asked: ChangePolicyRequest = request.body()?;
     if asked.policy.is_none() && asked.existing_points == ExistingPoints::Reevaluate {
-        return Err(Fault::new(Code::InvalidRequest, "points are re-evaluated by a policy, and none is named"));
+        return Err(Fault::new(
+            Code::InvalidRequest,
+            "points are re-evaluated by a policy, and none is named",
+        ));
     }
     let catalog = &api.tools.catalog;
     let instance = catalog.resolve(&request.instance()?).await?;

@@ -13,14 +13,13 @@ use crate::openapi::Description;
 use crate::request::Request;
 
 pub(crate) fn describe() -> Description {
-    Description::new("Make a policy", "Its schedule, where it has one, fires from now on, for the instances that are put under it.")
-        .body::<CreatePolicyRequest>()
-        .answer::<Policy>(200, "The policy.")
-        .faults(&[
-            Code::InvalidPolicy,
-            Code::PolicyNameAlreadyInUse,
-            Code::ScheduleUnavailable,
-        ])
+    Description::new(
+        "Make a policy",
+        "Its schedule, where it has one, fires from now on, for the instances that are put under it.",
+    )
+    .body::<CreatePolicyRequest>()
+    .answer::<Policy>(200, "The policy.")
+    .faults(&[Code::InvalidPolicy, Code::PolicyNameAlreadyInUse, Code::ScheduleUnavailable])
 }
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {

@@ -34,9 +34,7 @@ pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, F
 fn plan(instance: &Instance, asked: DeleteDataRequest, request: &Request) -> Result<SoftDeletion, Fault> {
     if asked.confirm_name != instance.name {
         let message = format!("the name {} is not the instance's", asked.confirm_name);
-        return Err(
-            Fault::new(Code::ConfirmationMismatch, message).on(format!("instance {}", instance.name))
-        );
+        return Err(Fault::new(Code::ConfirmationMismatch, message).on(format!("instance {}", instance.name)));
     }
     let reason = asked.reason.trim();
     if reason.is_empty() || reason.chars().count() > MAX_REASON_CHARS {

@@ -14,9 +14,12 @@ use crate::openapi::Description;
 use crate::request::Request;
 
 pub(crate) fn describe() -> Description {
-    Description::new("Delete a policy", "Refused while an instance is under it. Points that it has stamped keep their retention.")
-        .answer::<PolicyDeleted>(200, "The policy is gone, and its schedule.")
-        .faults(&[Code::PolicyNotFound, Code::PolicyInUse, Code::PolicyChanged, Code::ScheduleUnavailable])
+    Description::new(
+        "Delete a policy",
+        "Refused while an instance is under it. Points that it has stamped keep their retention.",
+    )
+    .answer::<PolicyDeleted>(200, "The policy is gone, and its schedule.")
+    .faults(&[Code::PolicyNotFound, Code::PolicyInUse, Code::PolicyChanged, Code::ScheduleUnavailable])
 }
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {

@@ -9,9 +9,12 @@ use crate::openapi::Description;
 use crate::request::Request;
 
 pub(crate) fn describe() -> Description {
-    Description::new("Show a plan of retention", "What is done with each point, and why; the oldest point first.")
-        .answer::<RetentionPlan>(200, "The plan.")
-        .faults(&[Code::RetentionPlanNotFound])
+    Description::new(
+        "Show a plan of retention",
+        "What is done with each point, and why; the oldest point first.",
+    )
+    .answer::<RetentionPlan>(200, "The plan.")
+    .faults(&[Code::RetentionPlanNotFound])
 }
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
