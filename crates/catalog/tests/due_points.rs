@@ -173,7 +173,7 @@ async fn a_due_point_that_cannot_be_decoded_is_an_error_and_is_named() {
 #[test]
 fn points_spread_over_the_shards() {
     let mut counts = [0_u32; 16];
-    for n in 0..3_200 {
+    for n in 0..3_200_u32 {
         let id = PointId::of_backup(JobId::new(at(i64::from(n)), u128::from(n) * 7_919));
         counts[usize::from(u8::from(DueShard::of(id)))] += 1;
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use permafrost_catalog::DueShard;
 use permafrost_domain::job::Operation;
-use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::wire::MAX_PAGE;
 use permafrost_domain::{Fault, InstanceId};
 use permafrost_function::Tools;
@@ -52,15 +52,19 @@ pub(crate) async fn deleted_instances(tools: &Tools, now: Timestamp) -> Result<B
     }
 }
 
-/// All points of an instance.
-pub(crate) async fn points_of(tools: &Tools, instance: InstanceId) -> Result<Vec<RecoveryPoint>, Fault> {
+/// The points of an instance that are not deleted, the newest first, about `limit` at most.
+pub(crate) async fn points_there(
+    tools: &Tools,
+    instance: InstanceId,
+    limit: usize,
+) -> Result<Vec<RecoveryPoint>, Fault> {
     let mut points = Vec::new();
     let mut next = None;
     loop {
         let page = tools.catalog.points(instance, MAX_PAGE, next.as_deref()).await?;
-        points.extend(page.items);
+        points.extend(page.items.into_iter().filter(|point| point.state != PointState::Expired));
         next = page.next;
-        if next.is_none() {
+        if next.is_none() || points.len() >= limit {
             return Ok(points);
         }
     }

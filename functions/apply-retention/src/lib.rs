@@ -14,19 +14,18 @@ mod due;
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use permafrost_catalog::{Holdings, PointChange};
-use permafrost_domain::instance::Instance;
+use permafrost_catalog::PointChange;
 use permafrost_domain::job::{Job, JobStatus, Operation};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::retention::{
-    ActReason, DeletionMargins, DueAction, InstanceFacts, KeepReason, NewestGoodPoint, PlannedAction,
-    RetentionPlan, plan_data_deletion, plan_retention,
+    ActReason, DeletionMargins, DueAction, KeepReason, PlannedAction, RetentionPlan, plan_data_deletion,
+    plan_retention,
 };
 use permafrost_domain::{Fault, InstanceId, JobId, PointId};
 use permafrost_function::{Tools, clock};
 use serde::{Deserialize, Serialize};
 
-use crate::due::{busy_instances, deleted_instances, due_points, points_of};
+use crate::due::{busy_instances, deleted_instances, due_points, points_there};
 
 /// The most points that one run acts on: the Map's items travel in a payload of 256 KB.
 const MAX_ITEMS: usize = 600;
@@ -118,7 +117,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Plans what is due of an instance.
     async fn retention(&mut self, instance: InstanceId, due: Vec<RecoveryPoint>) -> Result<(), Fault> {
-        let (holdings, facts) = self.facts(instance).await?;
+        let facts = self.tools.catalog.instance_facts(instance).await?;
         let mut finished = Vec::new();
         let mut others = Vec::new();
         for point in due {
@@ -132,7 +131,7 @@ impl Run<'_> {
         plan.actions.extend(finished);
         if !plan.actions.is_empty() {
             let stored = self.tools.catalog.store_retention_plan(&plan).await?;
-            self.open_jobs(&holdings.instance, &stored).await?;
+            self.open_jobs(&stored).await?;
         }
         for (point, reason) in kept(&plan, &others) {
             self.postpone(point, reason).await?;
@@ -142,32 +141,18 @@ impl Run<'_> {
 
     /// Plans what is left of an instance whose data was deleted; removes the instance when nothing is.
     async fn data_deletion(&mut self, instance: InstanceId) -> Result<(), Fault> {
-        let (holdings, facts) = self.facts(instance).await?;
-        let points = points_of(self.tools, instance).await?;
-        if points.iter().all(|point| point.state == PointState::Expired) {
+        let facts = self.tools.catalog.instance_facts(instance).await?;
+        let points = points_there(self.tools, instance, MAX_ITEMS).await?;
+        if points.is_empty() {
             tracing::info!(%instance, "all data of the instance is gone");
             return Ok(self.tools.catalog.remove_instance(instance, self.now).await?);
         }
         let plan = plan_data_deletion(self.now, &facts, &points);
         if !plan.actions.is_empty() {
             let stored = self.tools.catalog.store_retention_plan(&plan).await?;
-            self.open_jobs(&holdings.instance, &stored).await?;
+            self.open_jobs(&stored).await?;
         }
         Ok(())
-    }
-
-    async fn facts(&self, instance: InstanceId) -> Result<(Holdings, InstanceFacts), Fault> {
-        let holdings = self.tools.catalog.holdings(instance).await?;
-        let newest = self.tools.catalog.newest_good_point(instance).await?;
-        let facts = InstanceFacts {
-            instance,
-            points: holdings.points,
-            newest_good: newest
-                .map(|point| NewestGoodPoint { id: point.id, consistent_at: point.consistent_at }),
-            stopped: holdings.instance.stopped,
-            deletion: holdings.instance.deletion.clone(),
-        };
-        Ok((holdings, facts))
     }
 
     /// What an earlier run, or a rehydration, has left to do for a point for which nothing is due by its retention.
@@ -196,7 +181,8 @@ impl Run<'_> {
     }
 
     /// Opens a job for each action, and makes it an item.
-    async fn open_jobs(&mut self, instance: &Instance, plan: &RetentionPlan) -> Result<(), Fault> {
+    async fn open_jobs(&mut self, plan: &RetentionPlan) -> Result<(), Fault> {
+        let instance = self.tools.catalog.instance(plan.instance).await?;
         let room = MAX_ITEMS.saturating_sub(self.items.len());
         for action in plan.actions.iter().take(room) {
             let operation = match action.action {
@@ -204,7 +190,7 @@ impl Run<'_> {
                 DueAction::Expire => Operation::Expire,
             };
             let id = JobId::of_point(action.point, self.now, operation);
-            let mut job = Job::queued(id, operation, instance, self.now);
+            let mut job = Job::queued(id, operation, &instance, self.now);
             job.status = JobStatus::InProgress;
             job.started_by = self.execution.to_owned();
             job.execution = Some(self.execution.to_owned());

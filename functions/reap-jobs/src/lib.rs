@@ -84,6 +84,20 @@ async fn arn(tools: &Tools, job: &OpenJob, prefix: &str) -> Result<String, Fault
     Ok(record.execution.unwrap_or_else(named))
 }
 
+/// The state machine whose executions bear the names of such jobs.
+fn machine(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ConfigureProtection => "configure-protection",
+        Operation::Backup => "backup",
+        Operation::RestoreDatabase => "restore",
+        Operation::RestoreFiles => "restore-files",
+        Operation::Rehydrate => "rehydrate",
+        // Their records name the execution from the first.
+        Operation::Tier | Operation::Expire => "lifecycle",
+        Operation::StopProtection | Operation::ChangePolicy => "change-policy",
+    }
+}
+
 async fn execution(client: &Client, arn: &str) -> Result<Execution, Fault> {
     match client.describe_execution().execution_arn(arn).send().await {
         Ok(found) if found.status == ExecutionStatus::Running => Ok(Execution::Running),

@@ -5,11 +5,11 @@ use permafrost_catalog::{Catalog, CatalogError, CommitOutcome, JobOutcome, Snaps
 use permafrost_domain::check::{Check, Readiness};
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::instance::{Instance, ProtectionStatus};
-use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
+use permafrost_domain::job::{BackupOrder, Job, JobStatus, Operation, Progress, RestoreOrder};
 use permafrost_domain::policy::{Policy, PolicySpec};
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::restore_options::{Content, RestoreOptions};
-use permafrost_domain::retention::{Rule, StampedRetention};
+use permafrost_domain::retention::{Rule, RuleName, StampedRetention};
 use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId, PolicyId};
 use serde_json::json;
 
@@ -88,6 +88,12 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
             ],
         }),
         point: Some(PointId::of_backup(earlier)),
+        backup: Some(BackupOrder {
+            kind: BackupKind::Scheduled,
+            rule: Some(RuleName::Yearly),
+            policy: Some(PolicyId::new(at(0), 4)),
+            scheduled_at: Some(at(3)),
+        }),
         restore: Some(Box::new(RestoreOrder {
             point: PointId::of_backup(earlier),
             target: instance.data_source.clone(),
