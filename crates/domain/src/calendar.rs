@@ -277,3 +277,80 @@ impl FromStr for TimeOfDay {
         Self::from_minutes(number(hour, 24)? * 60 + number(minute, 60)?).ok_or_else(invalid)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_week_begins_on_the_day_that_it_is_said_to() {
+        // 2026-12-31 is a Thursday: its week lies across the year's end.
+        for day in 28..=31 {
+            assert_eq!(WeekStart::Monday.week_of(date(2026, 12, day)), date(2026, 12, 28));
+        }
+        for day in 1..=3 {
+            assert_eq!(WeekStart::Monday.week_of(date(2027, 1, day)), date(2026, 12, 28));
+        }
+        assert_eq!(WeekStart::Monday.week_of(date(2027, 1, 4)), date(2027, 1, 4));
+        assert_eq!(WeekStart::Sunday.week_of(date(2027, 1, 2)), date(2026, 12, 27));
+        assert_eq!(WeekStart::Sunday.week_of(date(2027, 1, 3)), date(2027, 1, 3));
+    }
+
+    #[test]
+    fn each_day_is_in_one_numbered_week_or_behind_the_fourth() {
+        for (year, month) in [(2027, 2), (2028, 2), (2027, 4), (2027, 12)] {
+            let mut last = 0;
+            for day in 1..=date(year, month, 1).days_in_month() {
+                let date = date(year, month, day);
+                let numbered = WeekOfMonth::ALL[..4].iter().filter(|week| week.contains(date)).count();
+                assert_eq!(numbered, usize::from(day <= 28), "{date}");
+                last += u8::from(WeekOfMonth::Last.contains(date));
+            }
+            assert_eq!(last, 7, "{year}-{month}");
+        }
+        // February of 28 days: the fourth Sunday is the last.
+        assert!(
+            WeekOfMonth::Fourth.contains(date(2027, 2, 28)) && WeekOfMonth::Last.contains(date(2027, 2, 28))
+        );
+    }
+
+    #[test]
+    fn the_last_day_is_the_one_that_the_month_has() {
+        for (month, last) in [(1, 31), (2, 28), (4, 30)] {
+            assert!(MonthDay::Last.matches(date(2027, month, last)));
+            assert!(!MonthDay::Last.matches(date(2027, month, last - 1)));
+        }
+        assert!(MonthDay::Last.matches(date(2028, 2, 29)) && !MonthDay::Last.matches(date(2028, 2, 28)));
+        assert_eq!("last".parse(), Ok(MonthDay::Last));
+        assert_eq!("31".parse::<MonthDay>().unwrap().number(), Some(31));
+        for bad in ["0", "32", "01", "-1", "+1", "", "Last", "1.0", "300"] {
+            assert!(bad.parse::<MonthDay>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_with_two_digits_each() {
+        for minutes in 0..24 * 60 {
+            let time = TimeOfDay::from_minutes(minutes).unwrap();
+            assert_eq!((time.minutes(), time.to_string().parse()), (minutes, Ok(time)));
+        }
+        assert_eq!(TimeOfDay::from_minutes(24 * 60), None);
+        for bad in ["24:00", "2:00", "02:60", "02", "02:00:00", "-1:00", "+2:00", "02:0", "", "２２:00"] {
+            assert!(bad.parse::<TimeOfDay>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn words_come_back_from_their_text() {
+        assert!(Weekday::ALL.iter().all(|day| day.as_str().parse() == Ok(*day)));
+        assert!(Month::ALL.iter().all(|month| month.as_str().parse() == Ok(*month)));
+        assert_eq!(Weekday::of(date(2026, 11, 22)), Weekday::Sunday);
+        assert_eq!(Month::of(date(2026, 11, 22)), Month::November);
+        assert_eq!(
+            "Sonntag".parse::<Weekday>().unwrap_err().to_string(),
+            "\"Sonntag\" is no day of the week"
+        );
+    }
+}

@@ -115,6 +115,20 @@ impl PolicySpec {
         read::spec(&Node::parse(text)?)
     }
 
+    /// Whether the policy keeps the rules that a text would have to keep: for one that was put together from parts.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn validate(&self) -> Result<(), PolicyProblems> {
+        let form = serde_json::to_value(PolicyForm::from(self)).map_err(|error| PolicyProblem {
+            position: None,
+            path: String::new(),
+            message: error.to_string(),
+            allowed: None,
+        })?;
+        read::spec(&Node::of_json(&form)).map(|_| ())
+    }
+
     /// The policy as YAML, with everything said that was left to its default.
     pub fn to_yaml(&self) -> String {
         yaml::text(&PolicyForm::from(self))

@@ -80,6 +80,14 @@ impl Reason {
         }
     }
 
+    /// The period that the point claims by it.
+    pub fn claim(&self) -> Option<PeriodClaim> {
+        match self {
+            Self::FirstOfPeriod { period } => Some(*period),
+            _ => None,
+        }
+    }
+
     /// Whether the point meets the rule that the reason speaks of.
     pub fn is_met(&self) -> bool {
         matches!(

@@ -9,9 +9,8 @@ use crate::policy::PolicySpec;
 use crate::recovery_point::{BackupKind, PointState, RecoveryPoint};
 use crate::retention::claim::PeriodClaim;
 use crate::retention::reason::Reason;
-use crate::retention::rules::RuleName;
 use crate::retention::stamp::{StampedArchive, StampedRetention};
-use crate::retention::verdict::{Asked, Verdict, decide};
+use crate::retention::verdict::{Verdict, by_rules, on_demand};
 use crate::tiering::ArchiveClass;
 
 /// The verdict on an existing point under `spec`, where other points of its instance hold the periods `taken`.
@@ -59,15 +58,13 @@ pub fn reevaluate(
 
 /// The verdict as if the point were committed now, with what was asked for then.
 fn asked_again(point: &RecoveryPoint, spec: &PolicySpec, taken: &BTreeSet<PeriodClaim>) -> Verdict {
-    let asked = match point.kind {
-        BackupKind::Scheduled => Asked::Scheduled,
-        BackupKind::OnDemand if spec.retention.rule(point.retention.rule).is_some() => {
-            Asked::OnDemand(point.retention.rule)
+    match point.kind {
+        BackupKind::Scheduled => by_rules(spec, point.consistent_at, taken),
+        BackupKind::OnDemand => {
+            let rule = spec.retention.rule(point.retention.rule);
+            on_demand(rule.unwrap_or(spec.retention.default_rule()), point.consistent_at)
         }
-        BackupKind::OnDemand => Asked::OnDemand(RuleName::Default),
-    };
-    decide(spec, point.consistent_at, asked, taken)
-        .unwrap_or_else(|_| unreachable!("the rule was looked up above"))
+    }
 }
 
 /// Whether its segments are, or are about to be, in the archive store.

@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::policy::PolicySpec;
 use crate::retention::claim::PeriodClaim;
 use crate::retention::criteria::Criteria;
 use crate::retention::reason::Reason;
-use crate::retention::rules::{Rule, RuleName, RuleNotInPolicy};
+use crate::retention::rules::{RetentionRules, Rule, RuleName, RuleNotInPolicy};
 use crate::retention::stamp::StampedRetention;
 
 /// How a backup was asked for.
@@ -50,40 +51,54 @@ pub fn decide(
 ) -> Result<Verdict, RuleNotInPolicy> {
     match asked {
         Asked::Scheduled => Ok(by_rules(spec, consistent_at, taken)),
-        Asked::OnDemand(name) => {
-            let rule = spec.retention.require(name)?;
-            Ok(verdict(rule, consistent_at, Vec::new(), vec![Reason::AskedFor { rule: name }]))
-        }
+        Asked::OnDemand(name) => spec.retention.require(name).map(|rule| on_demand(rule, consistent_at)),
     }
 }
 
-fn by_rules(spec: &PolicySpec, consistent_at: Timestamp, taken: &BTreeSet<PeriodClaim>) -> Verdict {
+/// The verdict where a caller chose `rule`.
+pub(super) fn on_demand(rule: Rule, consistent_at: Timestamp) -> Verdict {
+    verdict(rule, consistent_at, Vec::new(), vec![Reason::AskedFor { rule: rule.name }])
+}
+
+/// The verdict where the rules decide: the first one that is met applies, and the default is met by every point.
+pub(super) fn by_rules(
+    spec: &PolicySpec,
+    consistent_at: Timestamp,
+    taken: &BTreeSet<PeriodClaim>,
+) -> Verdict {
     let rules = &spec.retention;
     let date = spec.zone().date(consistent_at);
     let mut applies = None;
-    let mut claims = Vec::new();
     let mut reasons = Vec::new();
     for (criteria, rule) in rules.periodic() {
-        let reason = match (criteria, PeriodClaim::of(rule.name, date, rules.week_starts_on())) {
-            (Criteria::FirstSuccessful, Some(period)) if !taken.contains(&period) => {
-                claims.push(period);
-                Reason::FirstOfPeriod { period }
-            }
-            (Criteria::FirstSuccessful, Some(period)) => Reason::PeriodTaken { period },
-            (Criteria::Specific(days), _) if days.contains(date) => {
-                Reason::OnChosenDay { rule: rule.name, date }
-            }
-            (Criteria::Specific(_) | Criteria::FirstSuccessful, _) => {
-                Reason::OnOtherDay { rule: rule.name, date }
-            }
-        };
+        let reason = look_at(rules, criteria, rule.name, date, taken);
         if applies.is_none() && reason.is_met() {
             applies = Some(rule);
         }
         reasons.push(reason);
     }
     reasons.push(Reason::EveryPoint);
+    let claims = reasons.iter().filter_map(Reason::claim).collect();
     verdict(applies.unwrap_or(rules.default_rule()), consistent_at, claims, reasons)
+}
+
+/// Whether a point of the day `date` meets the criteria of the rule `name`.
+fn look_at(
+    rules: &RetentionRules,
+    criteria: &Criteria,
+    name: RuleName,
+    date: Date,
+    taken: &BTreeSet<PeriodClaim>,
+) -> Reason {
+    match criteria {
+        Criteria::Specific(days) if days.contains(date) => Reason::OnChosenDay { rule: name, date },
+        Criteria::Specific(_) => Reason::OnOtherDay { rule: name, date },
+        Criteria::FirstSuccessful => match PeriodClaim::of(name, date, rules.week_starts_on()) {
+            Some(period) if taken.contains(&period) => Reason::PeriodTaken { period },
+            Some(period) => Reason::FirstOfPeriod { period },
+            None => Reason::EveryPoint,
+        },
+    }
 }
 
 fn verdict(rule: Rule, consistent_at: Timestamp, claims: Vec<PeriodClaim>, reasons: Vec<Reason>) -> Verdict {
