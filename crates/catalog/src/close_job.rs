@@ -80,8 +80,10 @@ impl Catalog {
             }
             let end = end_of(&job, outcome)?;
             let status = end.status();
-            let transaction =
-                and_closed(Transaction::new().update(Part::Job, job.key(), end.change(&job, now)?), job.id);
+            let transaction = and_closed(
+                Transaction::new().update(Part::Job, job.key(), end.change(&job, now)?),
+                job.id,
+            );
             let transaction = self.and_of_instance(&job, &end, transaction).await?;
             if let Outcome::Done = self.transact(transaction).await? {
                 return Ok(status);
@@ -131,7 +133,17 @@ impl Catalog {
                 })
             }
             // Others change their instance themselves, in their own steps.
-            _ => Ok(transaction),
+            (Operation::Backup, End::Well { .. })
+            | (
+                Operation::RestoreDatabase
+                | Operation::RestoreFiles
+                | Operation::Rehydrate
+                | Operation::Tier
+                | Operation::Expire
+                | Operation::StopProtection
+                | Operation::ChangePolicy,
+                _,
+            ) => Ok(transaction),
         }
     }
 }

@@ -4,7 +4,6 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use permafrost_domain::immutability::Immutability;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::retention::StampedRetention;
 use permafrost_domain::{InstanceId, PointId};
@@ -13,8 +12,9 @@ use crate::Catalog;
 use crate::due::{is_under_way, place};
 use crate::error::CatalogError;
 use crate::expression::Expression;
+use crate::keys::{Key, PK};
 use crate::move_point::placed;
-use crate::record::{Record, nested, text};
+use crate::record::{Record, decode, nested, text};
 use crate::write::Written;
 
 /// How often a change is decided anew because the point changed in between.
@@ -27,6 +27,15 @@ pub enum LegalHold {
     Held,
     /// It is not.
     Released,
+}
+
+/// Whether a point may be given a shorter life than it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortening {
+    /// Never.
+    Refused,
+    /// Where its objects are not locked for longer.
+    Allowed,
 }
 
 impl Catalog {
@@ -61,57 +70,45 @@ impl Catalog {
     /// Stamps `retention` on `point`, as it was read; the point after it. Never shortens its life.
     ///
     /// # Errors
-    /// `RetentionShortened` where the point would be deleted earlier than it is now, `RecoveryPointDeleted`,
-    /// `PointChanged`, `RecoveryPointNotFound`. May be repeated.
+    /// As [`Catalog::restamp_point`].
     pub async fn lengthen_retention(
         &self,
         point: &RecoveryPoint,
         retention: &StampedRetention,
     ) -> Result<RecoveryPoint, CatalogError> {
-        refuse_deleted(point)?;
-        let until = point.retention.deleted_on();
-        if retention.deleted_on() < until {
-            return Err(CatalogError::RetentionShortened { point: point.id, until });
-        }
-        self.stamp(point, retention).await
+        self.restamp_point(point, retention, Shortening::Refused).await
     }
 
-    /// Stamps `retention` on `point`, as it was read; the point after it. Shortens its life only where the vault's
-    /// immutability lets it and nothing has locked its objects.
+    /// Stamps `retention` on `point`, as it was read; the point after it. Where that is allowed, the point may be
+    /// deleted earlier than it would be now, but never before its locks end.
     ///
     /// # Errors
-    /// As [`Catalog::lengthen_retention`].
+    /// `RetentionShortened` where it would be deleted earlier than it may; `RecoveryPointDeleted`, `PointChanged`,
+    /// `RecoveryPointNotFound`. The same call again succeeds and changes nothing.
     pub async fn restamp_point(
         &self,
         point: &RecoveryPoint,
         retention: &StampedRetention,
-        immutability: Immutability,
+        shortening: Shortening,
     ) -> Result<RecoveryPoint, CatalogError> {
-        if immutability.forbids_shortening() || point.locked_until.is_some() {
-            return self.lengthen_retention(point, retention).await;
-        }
         refuse_deleted(point)?;
-        self.stamp(point, retention).await
-    }
-
-    /// Stamps `retention` on `point`, as it was read, and puts it where it is due by that.
-    async fn stamp(
-        &self,
-        point: &RecoveryPoint,
-        retention: &StampedRetention,
-    ) -> Result<RecoveryPoint, CatalogError> {
+        let at_least = match shortening {
+            Shortening::Refused => Some(point.retention.deleted_on()).max(point.locked_until),
+            Shortening::Allowed => point.locked_until,
+        };
+        if let Some(until) = at_least.filter(|until| retention.deleted_on() < *until) {
+            return Err(CatalogError::RetentionShortened { point: point.id, until });
+        }
         let after = RecoveryPoint { retention: retention.clone(), ..point.clone() };
-        let change = Expression::new().set("retention", nested(&point.key(), retention)?);
+        let change = locked_as_read(point).set("retention", nested(&point.key(), retention)?);
         let change = if is_under_way(point.state) { change } else { placed(change, place(&after)) };
         match self.change_point(point, change).await {
             Err(CatalogError::PointChanged { .. }) => {
                 let there = self.point(point.instance, point.id).await?;
-                let same = there.state == point.state && there.retention == *retention;
-                if same {
-                    Ok(there)
-                } else {
-                    Err(CatalogError::PointChanged { point: point.id, state: there.state })
+                if there.state == point.state && there.retention == *retention {
+                    return Ok(there);
                 }
+                Err(CatalogError::PointChanged { point: point.id, state: there.state })
             }
             done => done,
         }
@@ -130,17 +127,23 @@ impl Catalog {
     ) -> Result<RecoveryPoint, CatalogError> {
         for _ in 0..ATTEMPTS {
             let there = self.point(instance, point).await?;
-            let locked = Expression::new().set("locked_until", text(until));
-            let locked = match there.locked_until {
-                Some(earlier) if earlier >= until => return Ok(there),
-                Some(earlier) => locked.only_if("locked_until", text(earlier)),
-                None => locked.only_if_absent("locked_until").only_if_present(crate::keys::PK),
-            };
+            if there.locked_until.is_some_and(|recorded| recorded >= until) {
+                return Ok(there);
+            }
+            let locked = locked_as_read(&there).set("locked_until", text(until)).only_if_present(PK);
             if let Written::Done(item) = self.update(&there.key(), locked).await? {
-                return crate::record::decode(item);
+                return decode(item);
             }
         }
         Err(changes_all_the_time(instance, point))
+    }
+}
+
+/// Demands that the locks of `point` are as they were read.
+fn locked_as_read(point: &RecoveryPoint) -> Expression {
+    match point.locked_until {
+        Some(until) => Expression::new().only_if("locked_until", text(until)),
+        None => Expression::new().only_if_absent("locked_until"),
     }
 }
 
@@ -156,7 +159,7 @@ fn refuse_deleted(point: &RecoveryPoint) -> Result<(), CatalogError> {
 
 fn changes_all_the_time(instance: InstanceId, point: PointId) -> CatalogError {
     CatalogError::Conflict {
-        key: crate::keys::Key::Point(instance, point).to_string(),
+        key: Key::Point(instance, point).to_string(),
         found: "it changes all the time".to_owned(),
     }
 }

@@ -204,7 +204,7 @@ mod tests {
     fn period(at: Timestamp, rule: u32) -> PeriodClaim {
         let rules = RuleName::PERIODIC;
         let rule = rules[rule as usize % rules.len()];
-        PeriodClaim::of(rule, day_of(at), WeekStart::default()).unwrap()
+        PeriodClaim::of(rule, day_of(at), WeekStart::Monday).unwrap()
     }
 
     fn any_key() -> impl Strategy<Value = Key> {

@@ -51,7 +51,7 @@ pub use commit::CommitOutcome;
 pub use due::{DueShard, InvalidDueShard};
 pub use error::{BoxError, CatalogError};
 pub use job_list::JobFilter;
-pub use keep_point::LegalHold;
+pub use keep_point::{LegalHold, Shortening};
 pub use meter::{Meter, Reads};
 pub use move_point::{ExpiryGround, NextDue, PointChange};
 pub use open_job::OpenJob;

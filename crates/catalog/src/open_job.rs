@@ -3,7 +3,7 @@
 //! Its records come with the jobs and go with their ends, in the same transactions.
 
 use jiff::Timestamp;
-use permafrost_domain::job::{Job, Operation};
+use permafrost_domain::job::{Job, KEPT, Operation};
 use permafrost_domain::wire::Page;
 use permafrost_domain::{InstanceId, JobId};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,10 @@ impl Record for OpenJob {
 
     fn listed(&self) -> Option<(String, String)> {
         Some((OPEN_JOBS.to_owned(), self.job.to_string()))
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.opened_at.saturating_add(KEPT).unwrap_or(Timestamp::MAX))
     }
 }
 

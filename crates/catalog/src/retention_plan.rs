@@ -25,7 +25,7 @@ use crate::read::query_limit;
 use crate::record::{Record, decode, encode, invalid, key_of, text};
 use crate::transaction::{Outcome, Part, Transaction};
 
-/// How many actions, and how many points that are left alone, a part holds: about 300 KB.
+/// How many actions, and how many points that are left alone, a part holds: about 200 KB.
 const IN_A_PART: usize = 600;
 /// How many of either a plan can list: what one transaction takes is 4 MB.
 const MAX_LISTED: usize = 12 * IN_A_PART;

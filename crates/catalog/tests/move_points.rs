@@ -7,7 +7,7 @@ mod support;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{
-    Catalog, CatalogError, DueShard, ExpiryGround, LegalHold, NextDue, PointChange, Seed,
+    Catalog, CatalogError, DueShard, ExpiryGround, LegalHold, NextDue, PointChange, Seed, Shortening,
 };
 use permafrost_domain::instance::StopMode;
 use permafrost_domain::recovery_point::{ArchiveRef, PointState, RecoveryPoint};
@@ -305,6 +305,26 @@ async fn of_two_that_delete_one_point_both_succeed_and_it_is_counted_once() {
         assert_eq!((one.unwrap().state, two.unwrap().state), (PointState::Expiring, PointState::Expiring));
         assert_eq!(catalog.instance_facts(shop.id).await.unwrap().points, left);
     }
+}
+
+#[tokio::test]
+async fn a_life_is_shortened_where_that_is_asked_for_and_never_below_its_locks() {
+    let catalog = table().await.catalog;
+    let (shop, points) = with_points(&catalog, 1, [10, 20]).await;
+    let until = |until: Timestamp| StampedRetention { backup_store_until: until, ..points[0].retention.clone() };
+    let shortened = catalog.restamp_point(&points[0], &until(at(5_000)), Shortening::Allowed).await.unwrap();
+    assert_eq!(shortened, RecoveryPoint { retention: until(at(5_000)), ..points[0].clone() });
+    assert!(is_due(&catalog, shortened.id, at(5_000)).await);
+    let locked = catalog.record_lock(shop.id, shortened.id, at(4_000)).await.unwrap();
+    for shortening in [Shortening::Allowed, Shortening::Refused] {
+        let error = catalog.restamp_point(&locked, &until(at(3_999)), shortening).await.unwrap_err();
+        assert_eq!(error.code(), Code::RetentionCannotBeShortened);
+    }
+    // Locked since it was read.
+    let error = catalog.restamp_point(&shortened, &until(at(3_000)), Shortening::Allowed).await.unwrap_err();
+    assert_eq!(error.code(), Code::CatalogConflict, "{error:?}");
+    let shortest = catalog.restamp_point(&locked, &until(at(4_000)), Shortening::Allowed).await.unwrap();
+    assert_eq!(catalog.point(shop.id, locked.id).await.unwrap(), shortest);
 }
 
 #[tokio::test]

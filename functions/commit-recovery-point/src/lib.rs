@@ -1,11 +1,14 @@
 //! `CommitRecoveryPoint`: checks that everything is there, writes the manifest, and makes the point visible.
 //!
 //! Order of effects: nothing is written before every object was found in the store with its checksum; then the
-//! manifest, create-only; then one transaction in the catalog. A repeated call writes the same manifest, which
-//! counts as written, and meets its own transaction.
+//! manifest, create-only; then the rule is decided; then one transaction in the catalog, which claims the periods that
+//! the rule was decided with. Where another backup has claimed one of them in between, it writes nothing, and the rule
+//! is decided anew. A repeated call writes the same manifest, which counts as written, and meets its own transaction.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use permafrost_catalog::SnapshotState;
+use jiff::Timestamp;
+use permafrost_catalog::{Catalog, CommitOutcome, SnapshotState};
+use permafrost_domain::job::Job;
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::retention::{Rule, StampedRetention};
 use permafrost_domain::{Code, Fault, JobId, PointId};
@@ -17,8 +20,15 @@ use permafrost_vault::store::{parse_document, write_document};
 use permafrost_vault::{DumpPlan, FORMAT, Manifest, PointLayout, TaskResult, VaultError};
 use serde::Serialize;
 
+pub use crate::verdict::{Decision, decide};
+
+mod verdict;
+
 /// Requests to the store at one time.
 const AT_ONCE: usize = 16;
+/// How often the rule is decided anew because other backups took a period. Each time at least one of the four that a
+/// point can claim is gone.
+const DECISIONS: u32 = 6;
 
 /// The step's answer.
 #[derive(Debug, Serialize)]
@@ -48,7 +58,7 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
     let belonging = Belonging {
         vault: tools.config.vault_name.clone(),
         instance: input.instance,
-        instance_name: job.instance_name,
+        instance_name: job.instance_name.clone(),
         point,
         job: input.job,
     };
@@ -58,6 +68,8 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
     let vault = VaultDocument { format: FORMAT, vault: &tools.config.vault_name };
     tools.store.put_if_absent(VAULT_KEY, write_document(&vault)).await?;
     let written = tools.store.put_new(&layout, PointLayout::MANIFEST, write_document(&manifest)).await?;
+    let manifest_ref =
+        ManifestRef { key: written.key, version: written.version, sha256: written.sha256.to_string() };
     let now = clock::now();
     let record = RecoveryPoint {
         id: point,
@@ -66,7 +78,7 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
         state: PointState::Available,
         consistent_at: manifest.consistent_at,
         committed_at: now,
-        kind: BackupKind::OnDemand,
+        kind: job.backup.as_ref().map_or(BackupKind::OnDemand, |order| order.kind),
         retention: StampedRetention::new(Rule::DEFAULT, manifest.consistent_at),
         database: manifest.source.database.clone(),
         server_version: manifest.source.server_version.clone(),
@@ -75,18 +87,42 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
         raw_bytes: manifest.totals.raw_bytes,
         stored_bytes: manifest.totals.stored_bytes,
         segments: manifest.totals.segments,
-        manifest: ManifestRef {
-            key: written.key,
-            version: written.version,
-            sha256: written.sha256.to_string(),
-        },
+        manifest: manifest_ref,
         archive: None,
         rehydrated_until: None,
         legal_hold: false,
         locked_until: None,
     };
-    tools.catalog.commit_recovery_point(&record, now, &job.warnings).await?;
+    commit(&tools.catalog, &job, record, now).await?;
     Ok(Output { point })
+}
+
+/// Makes the point of the backup `job` visible under the rule that applies to it, whatever `point` says of its
+/// retention. The point as it stands: as it was committed first, where this is a repetition.
+///
+/// # Errors
+/// `JobCancelled` and the other states of job and instance that forbid it; `CatalogConflict` where other backups take
+/// its periods all the time. Then nothing is visible.
+pub async fn commit(
+    catalog: &Catalog,
+    job: &Job,
+    mut point: RecoveryPoint,
+    now: Timestamp,
+) -> Result<RecoveryPoint, Fault> {
+    for _ in 0..DECISIONS {
+        let decision = decide(catalog, job, point.consistent_at).await?;
+        point.retention = decision.retention;
+        let warnings: Vec<String> = job.warnings.iter().cloned().chain(decision.warning).collect();
+        match catalog.commit_recovery_point(&point, &decision.claims, now, &warnings).await? {
+            CommitOutcome::Committed { point, .. } => return Ok(*point),
+            CommitOutcome::PeriodsTaken(taken) => {
+                let taken: Vec<String> = taken.iter().map(ToString::to_string).collect();
+                tracing::info!(job = %job.id, taken = taken.join(", "), "decides the rule anew");
+            }
+        }
+    }
+    let message = "other backups take the periods that it could claim all the time";
+    Err(Fault::new(Code::CatalogConflict, message).on(format!("job {}", job.id)))
 }
 
 /// What was read counts only if the snapshot and its locks were held until all of it was.
