@@ -11,7 +11,6 @@ mod rehydration;
 mod restore;
 mod restore_files;
 mod retention;
-mod spec_file;
 mod stored_policy;
 mod target;
 mod wait;

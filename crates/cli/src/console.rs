@@ -52,6 +52,11 @@ impl Console {
         Self { output, style: Style::Plain, live: Live::Silent }
     }
 
+    /// The form of the result.
+    pub(crate) fn output(&self) -> Output {
+        self.output
+    }
+
     /// How the way of a job is shown.
     pub(crate) fn live(&self) -> Live {
         self.live

@@ -9,9 +9,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use permafrost_catalog::Shortening;
 use permafrost_domain::policy::Policy;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
-use permafrost_domain::retention::reevaluate;
+use permafrost_domain::retention::{StampedRetention, reevaluate};
 use permafrost_domain::wire::MAX_PAGE;
 use permafrost_domain::{Code, Fault, InstanceId};
 use permafrost_function::lock::extend_lock;
@@ -70,7 +71,9 @@ async fn look_again(
     }
     let stamped = RecoveryPoint { retention: verdict.retention, ..point.clone() };
     let locked_until = extend_lock(tools, &stamped, now).await?;
-    catalog.restamp_point(point, &stamped.retention, immutability).await?;
+    let shortening =
+        if immutability.forbids_shortening() { Shortening::Refused } else { Shortening::Allowed };
+    catalog.restamp_point(point, &stamped.retention, shortening).await?;
     if let Some(until) = locked_until {
         catalog.record_lock(point.instance, point.id, until).await?;
     }
@@ -80,7 +83,7 @@ async fn look_again(
 /// Whether a point has the retention already, whatever reasons were given for it then.
 fn is_said_already(
     point: &RecoveryPoint,
-    retention: &permafrost_domain::retention::StampedRetention,
+    retention: &StampedRetention,
 ) -> bool {
     let there = &point.retention;
     (there.rule, there.backup_store_until, there.archive, there.policy)

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
+use permafrost_domain::immutability::Immutability;
 use permafrost_domain::policy::PolicyRef;
 
 use super::stored_policy::{CreatePolicyArgs, EditPolicyArgs, ShowPolicyArgs};
@@ -121,6 +122,16 @@ pub(crate) enum VaultImmutability {
     Enabled,
     /// Compliance locks: it cannot.
     Locked,
+}
+
+impl From<VaultImmutability> for Immutability {
+    fn from(immutability: VaultImmutability) -> Self {
+        match immutability {
+            VaultImmutability::Disabled => Self::Disabled,
+            VaultImmutability::Enabled => Self::Enabled,
+            VaultImmutability::Locked => Self::Locked,
+        }
+    }
 }
 
 /// The first moment of a simulation.

@@ -5,8 +5,8 @@ use permafrost_domain::Fault;
 use permafrost_domain::policy::PolicySpec;
 use permafrost_domain::wire::{CreatePolicyRequest, ReplacePolicyRequest};
 
+use super::policy_file::read_policy;
 use super::policy_options::spec_of_options;
-use super::spec_file::read_spec;
 use crate::args::policy::StoredPolicyCommand;
 use crate::args::stored_policy::{CreatePolicyArgs, EditPolicyArgs, ShowPolicyArgs};
 use crate::console::{self, Console};
@@ -34,7 +34,7 @@ pub(super) async fn run(
 
 async fn create(client: &Client, args: CreatePolicyArgs, console: &Console) -> Result<(), Fault> {
     let spec = match &args.file {
-        Some(file) => read_spec(file)?,
+        Some(file) => read_policy(file, console)?,
         None => spec_of_options(&args.schedule, &args.rules)?,
     };
     let policy = client.create_policy(&CreatePolicyRequest { name: args.name, spec }).await?;
@@ -59,7 +59,7 @@ async fn show(client: &Client, args: &ShowPolicyArgs, console: &Console) -> Resu
 async fn edit(client: &Client, args: EditPolicyArgs, console: &Console) -> Result<(), Fault> {
     let there = client.policy(&args.policy).await?;
     let spec: PolicySpec = match &args.file {
-        Some(file) => read_spec(file)?,
+        Some(file) => read_policy(file, console)?,
         None => there.spec.clone(),
     };
     let from_revision = Some(args.from_revision.unwrap_or(there.revision));
