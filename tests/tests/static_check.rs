@@ -7,7 +7,9 @@
 
 use std::path::Path;
 
-use permafrost_tests::static_check::{Findings, Project, Sources, access, api, errors, functions, machines};
+use permafrost_tests::static_check::{
+    Findings, Project, Sources, access, api, errors, functions, machines, schedules,
+};
 
 type Rule = fn(&Project) -> Findings;
 
@@ -84,6 +86,16 @@ fn paths_close_the_job() {
     sees(rule, &Machine("backup", "    Next: Dump\n", spin), "no path leads from Spin to CloseJob");
     sees(rule, &Machine("restore", "Next: ReportOutcome", "Next: FinishRestore"), "FinishRestore runs after");
     sees(rule, &Machine("configure-protection", "  CloseJob:\n", "  EndJob:\n"), "has no CloseJob");
+    // Of a machine without jobs.
+    let caught = "    Catch:\n      - ErrorEquals: [States.ALL]\n";
+    let some = "    Catch:\n      - ErrorEquals: [States.Timeout]\n";
+    sees(
+        rule,
+        &Machine("scheduled-backups", caught, some),
+        "PlanScheduledBackups lets a failure end the execution",
+    );
+    let closes = Machine("scheduled-backups", "        EndInstance:\n", "        CloseJob:\n");
+    sees(rule, &closes, "is said to have no job and closes one");
     // Of a machine that closes a job for each item.
     sees(
         rule,
@@ -384,7 +396,9 @@ fn schedule_roles_allow_exactly_their_start() {
     let rule = access::schedule_roles_allow_exactly_their_start;
     let target = "Arn: !Ref LifecycleStateMachine";
     sees(rule, &Template(target, "Arn: !Ref BackupStateMachine"), "does not allow exactly to start");
-    sees(rule, &Template("scheduler.amazonaws.com", "states.amazonaws.com"), "trusts others");
+    let trust = "  LifecycleScheduleRole:\n    Type: AWS::IAM::Role\n    Properties:\n      Description: !Sub Role of the schedule ${VaultName}-lifecycle\n      AssumeRolePolicyDocument:\n        Version: '2012-10-17'\n        Statement:\n          - Effect: Allow\n            Action: sts:AssumeRole\n            Principal: {Service: scheduler.amazonaws.com}\n";
+    let other = trust.replace("scheduler.amazonaws.com", "states.amazonaws.com");
+    sees(rule, &Template(trust, &other), "trusts others");
     sees(
         rule,
         &Template(
@@ -512,16 +526,10 @@ fn routes_ask_for_iam() {
 #[test]
 fn api_starts_the_machines_that_exist() {
     let rule = api::api_starts_the_machines_that_exist;
-    sees(
-        rule,
-        &Template("          BACKUP_STATE_MACHINE_ARN:", "          DUMP_STATE_MACHINE_ARN:"),
-        "BACKUP_STATE_MACHINE_ARN is not the ARN",
-    );
-    sees(
-        rule,
-        &Template("          BACKUP_STATE_MACHINE_ARN:", "          DUMP_STATE_MACHINE_ARN:"),
-        "DUMP_STATE_MACHINE_ARN is the ARN of no",
-    );
+    let own = "stateMachine:${VaultName}-configure-protection\n          BACKUP_STATE_MACHINE_ARN:";
+    let others = own.replace("BACKUP", "DUMP");
+    sees(rule, &Template(own, &others), "BACKUP_STATE_MACHINE_ARN is not the ARN");
+    sees(rule, &Template(own, &others), "DUMP_STATE_MACHINE_ARN is the ARN of no");
     sees(
         rule,
         &Template("Name: !Sub ${VaultName}-backup\n", "Name: !Sub ${VaultName}-dump\n"),
@@ -531,5 +539,37 @@ fn api_starts_the_machines_that_exist() {
         rule,
         &Template("[states:DescribeExecution, states:StopExecution]", "[states:DescribeExecution]"),
         "ApiRole lacks states:StopExecution",
+    );
+}
+
+// ---- Schedules ----
+
+/// A schedule may start the machine of scheduled backups and nothing else; the functions that keep schedules are
+/// told what they point at, and no other function may touch one or pass a role on.
+#[test]
+fn schedules_start_scheduled_backups() {
+    let rule = schedules::schedules_start_scheduled_backups;
+    sees(
+        rule,
+        &Template(
+            "Principal: {Service: scheduler.amazonaws.com}",
+            "Principal: {Service: lambda.amazonaws.com}",
+        ),
+        "SchedulerRole trusts others than EventBridge Scheduler",
+    );
+    let start = "                Resource: !Sub arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${VaultName}-scheduled-backups\n";
+    let other = start.replace("scheduled-backups", "restore");
+    sees(rule, &Template(start, &other), "SchedulerRole lacks states:StartExecution");
+    sees(rule, &Template(start, &other), "SchedulerRole needs no states:StartExecution");
+    sees(
+        rule,
+        &Template("          SCHEDULE_ROLE_ARN: !GetAtt SchedulerRole.Arn\n", ""),
+        "PlanScheduledBackupsFunction: SCHEDULE_ROLE_ARN is not",
+    );
+    sees(rule, &Template("scheduler:DeleteSchedule, ", ""), "ApiRole lacks scheduler:DeleteSchedule");
+    sees(
+        rule,
+        &Template("Action: [dynamodb:UpdateItem]", "Action: [dynamodb:UpdateItem, iam:PassRole]"),
+        "may touch schedules and is not told of them",
     );
 }

@@ -3,9 +3,15 @@
 mod backup;
 mod instance;
 mod job;
+mod policy_file;
+mod policy_options;
+mod protection;
 mod recovery_point;
+mod rehydration;
 mod restore;
 mod restore_files;
+mod retention;
+mod stored_policy;
 mod target;
 mod wait;
 
@@ -13,6 +19,7 @@ use clap::CommandFactory;
 use jiff::Timestamp;
 use permafrost_domain::Fault;
 
+use crate::args::policy::PolicyCommand;
 use crate::args::{Cli, Command};
 use crate::console::{self, Console};
 use crate::grants;
@@ -28,7 +35,7 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<(), Fault> {
     let Cli { global, command } = cli;
-    // These two need no vault.
+    // These need no vault.
     match command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -39,6 +46,7 @@ pub(crate) async fn run(
             let grants = grants::of(&args, global.region.as_deref());
             return console.result(&grants, grants::Grants::to_text);
         }
+        Command::Policy(PolicyCommand::File(command)) => return policy_file::run(command, console),
         _ => {}
     }
     let client = Settings::resolve(&global, environment)?.connect(environment).await?;
@@ -49,7 +57,11 @@ pub(crate) async fn run(
         Command::Restore(args) => restore::run(&client, *args, console).await,
         Command::RestoreFiles(args) => restore_files::run(&client, args, console).await,
         Command::Job(command) => job::run(&client, command, console).await,
-        Command::Completions { .. } | Command::Grants(_) => Ok(()),
+        Command::Policy(PolicyCommand::Stored(command)) => {
+            stored_policy::run(&client, command, console).await
+        }
+        Command::Retention(command) => retention::run(&client, command, console).await,
+        Command::Completions { .. } | Command::Grants(_) | Command::Policy(PolicyCommand::File(_)) => Ok(()),
     }
 }
 

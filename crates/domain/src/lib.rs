@@ -19,6 +19,7 @@ pub mod recovery_point;
 pub mod restore_options;
 pub mod retention;
 pub mod schedule;
+pub mod simulate;
 pub mod tiering;
 pub mod wire;
 

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod executions;
 pub mod files;
 pub mod lock;
 pub mod objects;
@@ -13,6 +14,7 @@ pub mod postpone;
 pub mod progress;
 pub mod restore;
 pub mod runtime;
+pub mod schedules;
 pub mod sdk;
 pub mod snapshot;
 pub mod step;

@@ -18,8 +18,8 @@ use permafrost_catalog::PointChange;
 use permafrost_domain::job::{Job, JobStatus, Operation};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::retention::{
-    ActReason, DeletionMargins, DueAction, KeepReason, PlannedAction,
-    RetentionPlan, plan_data_deletion, plan_retention,
+    ActReason, DeletionMargins, DueAction, KeepReason, PlannedAction, RetentionPlan, plan_data_deletion,
+    plan_retention,
 };
 use permafrost_domain::{Fault, InstanceId, JobId, PointId};
 use permafrost_function::{Tools, clock};

@@ -312,7 +312,7 @@ fn allows<'a>(holder: &'a str, policy: &'a Value) -> Vec<Allow<'a>> {
 }
 
 /// The services that may take a role.
-fn trusted(project: &Project, role: &str) -> Vec<String> {
+pub(super) fn trusted(project: &Project, role: &str) -> Vec<String> {
     let Some(role) = project.application().properties(role, "AWS::IAM::Role") else { return Vec::new() };
     items(role, &["AssumeRolePolicyDocument", "Statement"])
         .into_iter()

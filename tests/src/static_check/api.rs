@@ -11,7 +11,7 @@ use super::{Findings, Project};
 /// Where everything of Step Functions stands.
 const STATES: &str = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}";
 /// State machines that no request starts.
-const STARTED_BY_SCHEDULES: [&str; 1] = ["LifecycleStateMachine"];
+const STARTED_BY_SCHEDULES: [&str; 2] = ["LifecycleStateMachine", "ScheduledBackupsStateMachine"];
 const METHODS: [&str; 5] = ["DELETE", "GET", "PATCH", "POST", "PUT"];
 
 /// Every route has an explicit method and asks for IAM authorisation; no two routes are the same.

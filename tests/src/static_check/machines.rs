@@ -9,6 +9,9 @@ use super::{Findings, Machine, Project, Scope, State};
 
 /// The state in which every execution's job is closed.
 const CLOSE_JOB: &str = "CloseJob";
+/// The machines that close no job at all, and why.
+const WITHOUT_A_JOB: [(&str, &str); 1] =
+    [("scheduled-backups", "each backup that it starts has a job, and an execution that closes it")];
 
 /// Every Task has a timeout, longer than its function's own: a function must be dead before it is tried again.
 pub fn tasks_time_out(project: &Project) -> Findings {
@@ -48,8 +51,22 @@ fn seconds(project: &Project, machine: &Machine, written: &Value) -> Option<u64>
 /// come round where a step is asked again; outside of it, every failure is caught.
 pub fn paths_close_the_job(project: &Project) -> Findings {
     let mut findings = Findings::new();
+    for (name, _) in WITHOUT_A_JOB {
+        if !project.machines.iter().any(|machine| machine.name == name) {
+            findings.push(format!("{name} is excused and not there"));
+        }
+    }
     for machine in &project.machines {
         let Some(top) = machine.top() else { continue };
+        if WITHOUT_A_JOB.iter().any(|(name, _)| *name == machine.name) {
+            for state in machine.states().filter(|state| can_fail(state) && !catches_all(state)) {
+                findings.push(format!("{}: {} lets a failure end the execution", machine.name, state.name));
+            }
+            if machine.states().any(|state| state.name == CLOSE_JOB) {
+                findings.push(format!("{} is said to have no job and closes one", machine.name));
+            }
+            continue;
+        }
         if top.states.contains_key(CLOSE_JOB) {
             findings.extend(paths_of(&machine.name, top, Rounds::Never));
             continue;

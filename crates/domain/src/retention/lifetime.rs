@@ -38,7 +38,7 @@ impl Lifetime {
     pub const THREE_MONTHS: Self = Self { count: 3, unit: Unit::Months };
 
     /// The count and its unit in words: `3`, `month`.
-    pub(crate) fn parts(self) -> (u16, &'static str) {
+    pub fn parts(self) -> (u16, &'static str) {
         let unit = match self.unit {
             Unit::Days => "day",
             Unit::Weeks => "week",

@@ -1,0 +1,176 @@
+//! Arguments of `permafrost policy`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+use permafrost_domain::immutability::Immutability;
+use permafrost_domain::policy::PolicyRef;
+
+use super::stored_policy::{CreatePolicyArgs, EditPolicyArgs, ShowPolicyArgs};
+
+/// Backup policies: a schedule and how long its recovery points are kept.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// What is asked of files alone; needs no vault.
+    #[command(flatten)]
+    File(PolicyFileCommand),
+    /// What is asked of the policies of a vault.
+    #[command(flatten)]
+    Stored(StoredPolicyCommand),
+}
+
+/// What is done with the policies of a vault.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoredPolicyCommand {
+    /// Make a policy, from a file or from options
+    Create(Box<CreatePolicyArgs>),
+    /// List the policies
+    List,
+    /// Show a policy: what it says, when it runs next, which instances are under it
+    Show(ShowPolicyArgs),
+    /// Change a policy; recovery points that exist keep their retention
+    Edit(EditPolicyArgs),
+    /// Delete a policy that no instance is under
+    Delete {
+        /// Its name or id
+        policy: PolicyRef,
+    },
+}
+
+/// What needs a policy's file and no vault.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyFileCommand {
+    /// Tell what a policy's file says, or every mistake in it
+    Check {
+        /// The file, YAML or JSON; - for standard input
+        file: PathBuf,
+    },
+    /// Show which recovery points exist when, in which store, and why
+    Simulate(SimulateArgs),
+    /// Show what a change of a policy does to its points, those that exist and those to come
+    Diff(DiffArgs),
+}
+
+/// What to simulate.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// The policy's file, YAML or JSON; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) time: SimulatedTimeArgs,
+    /// The form of the result; as --output says where it is not given
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<SimulationFormat>,
+    /// Write a picture of the timeline into this file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// A line of the table for each point, also where many are alike
+    #[arg(long)]
+    pub(crate) every_point: bool,
+}
+
+/// A change of policy.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The policy's file as it was; - for standard input
+    pub(crate) old_file: PathBuf,
+    /// The policy's file as it is to be; - for standard input
+    pub(crate) new_file: PathBuf,
+    /// The points that exist, as `permafrost recovery-point list INSTANCE -o json` prints them; - for standard
+    /// input [default: those that the old policy leaves after --years, simulated]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) points: Option<PathBuf>,
+    /// Whether the vault lets the retention of existing points be shortened
+    #[arg(long, value_enum, default_value_t = VaultImmutability::Enabled)]
+    pub(crate) immutability: VaultImmutability,
+    #[command(flatten)]
+    pub(crate) time: SimulatedTimeArgs,
+}
+
+/// The time that is simulated.
+#[derive(Debug, Args)]
+pub(crate) struct SimulatedTimeArgs {
+    /// How many years to look ahead
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub(crate) years: u8,
+    /// The first moment: a date (its midnight in the policy's zone), or a moment in RFC 3339 [default: now]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<SimulationStart>,
+}
+
+/// The form of a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SimulationFormat {
+    /// A table for people.
+    Table,
+    /// One JSON document: an object for each point.
+    Json,
+    /// A picture.
+    Svg,
+}
+
+/// The immutability of the vault that a diff is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VaultImmutability {
+    /// Retention may be shortened.
+    Disabled,
+    /// Governance locks: it may not.
+    Enabled,
+    /// Compliance locks: it cannot.
+    Locked,
+}
+
+impl From<VaultImmutability> for Immutability {
+    fn from(immutability: VaultImmutability) -> Self {
+        match immutability {
+            VaultImmutability::Disabled => Self::Disabled,
+            VaultImmutability::Enabled => Self::Enabled,
+            VaultImmutability::Locked => Self::Locked,
+        }
+    }
+}
+
+/// The first moment of a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SimulationStart {
+    /// The beginning of a day.
+    Day(Date),
+    /// A moment.
+    At(Timestamp),
+}
+
+/// A text that is neither a date nor a moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no date: expected 2027-01-01, or a moment like 2027-01-01T08:00:00Z")]
+pub(crate) struct InvalidStart(String);
+
+impl SimulationStart {
+    /// The moment meant, in the zone of the policy.
+    pub(crate) fn moment(self, zone: &TimeZone) -> Timestamp {
+        match self {
+            Self::Day(date) => zone
+                .to_ambiguous_timestamp(date.to_datetime(civil::Time::midnight()))
+                .compatible()
+                .unwrap_or(Timestamp::MIN),
+            Self::At(moment) => moment,
+        }
+    }
+}
+
+impl FromStr for SimulationStart {
+    type Err = InvalidStart;
+    fn from_str(text: &str) -> Result<Self, InvalidStart> {
+        if let Ok(moment) = text.parse() {
+            return Ok(Self::At(moment));
+        }
+        let digits = text.len() == "2027-01-01".len();
+        match text.parse() {
+            Ok(date) if digits => Ok(Self::Day(date)),
+            _ => Err(InvalidStart(text.chars().take(40).collect())),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `permafrost policy check`, `simulate` and `diff`: what is asked of files alone.
+
+use std::io::Read;
+use std::path::Path;
+use std::{fs, io};
+
+use jiff::{Span, Timestamp};
+use permafrost_domain::policy::{PolicyProblem, PolicyProblems, PolicySpec};
+use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::simulate::{self, Outcome, Simulation};
+use permafrost_domain::{Code, Fault};
+use serde::Serialize;
+
+use crate::args::Output;
+use crate::args::policy::{DiffArgs, PolicyFileCommand, SimulateArgs, SimulatedTimeArgs, SimulationFormat};
+use crate::console::{self, Console};
+use crate::render;
+
+/// The runs that `check` shows.
+const NEXT_RUNS: usize = 5;
+
+pub(super) fn run(command: PolicyFileCommand, console: &Console) -> Result<(), Fault> {
+    match command {
+        PolicyFileCommand::Check { file } => check(&PolicyFile::read(&file)?, console),
+        PolicyFileCommand::Simulate(args) => simulate(&args, console),
+        PolicyFileCommand::Diff(args) => diff(&args, console),
+    }
+}
+
+/// The policy in a file, or on standard input for `-`.
+///
+/// # Errors
+/// `InvalidPolicy`, after people were shown every problem with its line; `InvalidRequest` where it cannot be read.
+pub(super) fn read_policy(path: &Path, console: &Console) -> Result<PolicySpec, Fault> {
+    PolicyFile::read(path)?.policy(console)
+}
+
+/// A policy's file.
+struct PolicyFile {
+    name: String,
+    text: String,
+}
+
+/// What `check` found.
+#[derive(Serialize)]
+struct Checked<'a> {
+    file: &'a str,
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a PolicySpec>,
+    explanation: Vec<String>,
+    next_runs: Vec<Timestamp>,
+    problems: Vec<&'a PolicyProblem>,
+}
+
+fn check(file: &PolicyFile, console: &Console) -> Result<(), Fault> {
+    match PolicySpec::parse(&file.text) {
+        Ok(policy) => {
+            let runs = policy.schedule.as_ref().map(|schedule| schedule.runs_after(super::now()));
+            let checked = Checked {
+                file: &file.name,
+                valid: true,
+                policy: Some(&policy),
+                explanation: policy.explain(),
+                next_runs: runs.into_iter().flatten().take(NEXT_RUNS).map(|run| run.at).collect(),
+                problems: Vec::new(),
+            };
+            console.result(&checked, |checked| {
+                render::policy_explained(
+                    checked.file,
+                    &checked.explanation,
+                    &checked.next_runs,
+                    &policy.zone(),
+                )
+            })
+        }
+        Err(problems) => {
+            if console.output() == Output::Json {
+                let checked = Checked {
+                    file: &file.name,
+                    valid: false,
+                    policy: None,
+                    explanation: Vec::new(),
+                    next_runs: Vec::new(),
+                    problems: problems.iter().collect(),
+                };
+                console.result(&checked, |_| String::new())?;
+            }
+            Err(file.refuse(problems, console))
+        }
+    }
+}
+
+fn simulate(args: &SimulateArgs, console: &Console) -> Result<(), Fault> {
+    let file = PolicyFile::read(&args.file)?;
+    let policy = file.policy(console)?;
+    let (from, until) = times(&args.time, &policy)?;
+    let simulation = simulate::simulate(&policy, from, until, |_| Outcome::ON_TIME);
+    let picture = || render::policy_timeline(&file.name, &policy, &simulation, from, until);
+    if let Some(path) = &args.svg {
+        fs::write(path, picture()).map_err(|error| {
+            Fault::new(Code::InvalidRequest, format!("the picture cannot be written: {error}"))
+                .on(format!("file {}", path.display()))
+                .hint("Name a file in a folder that exists and that you may write to.")
+        })?;
+        console.note(&format!("The timeline is in {}.", path.display()));
+    }
+    match (args.format, console.output()) {
+        (Some(SimulationFormat::Svg), _) => console::print(&picture()),
+        (Some(SimulationFormat::Json), _) | (None, Output::Json) => json(&simulation),
+        (Some(SimulationFormat::Table), _) | (None, Output::Table) if args.every_point => {
+            console::print(&render::policy_points(&simulation))
+        }
+        (Some(SimulationFormat::Table), _) | (None, Output::Table) => {
+            console::print(&render::policy_simulation(&policy, &simulation, from, until))
+        }
+    }
+}
+
+fn json(simulation: &Simulation) -> Result<(), Fault> {
+    Console::plain(Output::Json).result(&simulation.points, |_| String::new())
+}
+
+fn diff(args: &DiffArgs, console: &Console) -> Result<(), Fault> {
+    let old = PolicyFile::read(&args.old_file)?.policy(console)?;
+    let new = PolicyFile::read(&args.new_file)?.policy(console)?;
+    let (from, until) = times(&args.time, &new)?;
+    let existing = if let Some(path) = &args.points {
+        read_points(path)?
+    } else {
+        let earlier = from.saturating_sub(until.duration_since(from)).unwrap_or(Timestamp::MIN);
+        simulate::simulate(&old, earlier, from, |_| Outcome::ON_TIME).records_at(from)
+    };
+    let diff = simulate::diff(&old, &new, &existing, args.immutability.into(), from, until);
+    console.result(&diff, |diff| render::policy_diff(diff, &new.zone(), from, until))
+}
+
+/// The time that is simulated.
+fn times(args: &SimulatedTimeArgs, policy: &PolicySpec) -> Result<(Timestamp, Timestamp), Fault> {
+    let from = args.from.map_or_else(super::now, |start| start.moment(policy.zone().rules()));
+    let utc = from.to_zoned(jiff::tz::TimeZone::UTC);
+    match utc.checked_add(Span::new().years(args.years)) {
+        Ok(until) => Ok((from, until.timestamp())),
+        Err(error) => Err(Fault::new(Code::InvalidRequest, format!("no calendar reaches so far: {error}"))
+            .hint("Give --from a date before the year 9900.")),
+    }
+}
+
+fn read_points(path: &Path) -> Result<Vec<RecoveryPoint>, Fault> {
+    let file = PolicyFile::read(path)?;
+    serde_json::from_str(&file.text).map_err(|error| {
+        Fault::new(Code::InvalidRequest, format!("no list of recovery points can be read: {error}"))
+            .on(format!("file {}", file.name))
+            .hint("Make it with `permafrost recovery-point list INSTANCE -o json`.")
+    })
+}
+
+impl PolicyFile {
+    /// The text of a file, or of standard input for `-`.
+    fn read(path: &Path) -> Result<Self, Fault> {
+        let (name, text) = if path.as_os_str() == "-" {
+            let mut text = String::new();
+            ("standard input".to_owned(), io::stdin().lock().read_to_string(&mut text).map(|_| text))
+        } else {
+            (path.display().to_string(), fs::read_to_string(path))
+        };
+        match text {
+            Ok(text) => Ok(Self { name, text }),
+            Err(error) => Err(Fault::new(Code::InvalidRequest, format!("the file cannot be read: {error}"))
+                .on(format!("file {name}"))
+                .hint("Name a file of UTF-8 text that you may read, or - for standard input.")),
+        }
+    }
+
+    /// The policy that the file holds.
+    fn policy(&self, console: &Console) -> Result<PolicySpec, Fault> {
+        PolicySpec::parse(&self.text).map_err(|problems| self.refuse(problems, console))
+    }
+
+    /// What is wrong with the file: people are shown the places before the fault; a program finds them in it.
+    fn refuse(&self, problems: PolicyProblems, console: &Console) -> Fault {
+        if console.output() == Output::Json {
+            return Fault::from(problems).on(format!("file {}", self.name));
+        }
+        console.note(&render::policy_problems(&self.name, &self.text, &problems));
+        let count = problems.iter().count();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        Fault::new(Code::InvalidPolicy, format!("{} is no valid policy: {count} {noun}", self.name))
+    }
+}
