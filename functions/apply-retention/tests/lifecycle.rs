@@ -35,8 +35,7 @@ const EXECUTION: &str = "arn:aws:states:us-east-1:1:execution:permafrost-lifecyc
 /// What a run plans at `now`.
 async fn plan(vault: &Vault, now: &str) -> Result<Vec<Item>, Fault> {
     let now = at(now);
-    let input =
-        apply_retention::Input { execution: EXECUTION.to_owned(), started_at: now, now: Some(now) };
+    let input = apply_retention::Input { execution: EXECUTION.to_owned(), started_at: now, now: Some(now) };
     apply_retention::handle(&vault.tools, input).await.map(|output| output.items)
 }
 

@@ -112,7 +112,8 @@ impl Vault {
         let s3 = self.s3();
         for (place, store) in [(Place::Backup, &self.tools.store), (Place::Archive, &self.tools.archive)] {
             let prefix = point.layout.key("");
-            let listed = s3.list_object_versions().bucket(store.bucket()).prefix(&prefix).send().await.unwrap();
+            let listed =
+                s3.list_object_versions().bucket(store.bucket()).prefix(&prefix).send().await.unwrap();
             assert!(listed.delete_markers().is_empty(), "a deletion without a version");
             for version in listed.versions() {
                 let name = version.key().unwrap().strip_prefix(&prefix).unwrap().to_owned();

@@ -78,8 +78,12 @@ impl Vault {
             tables: Vec::new(),
             totals: Totals { stored_bytes, segments: 2, ..Totals::default() },
         };
-        let written =
-            self.tools.store.put_new(&layout, PointLayout::MANIFEST, write_document(&manifest)).await.unwrap();
+        let written = self
+            .tools
+            .store
+            .put_new(&layout, PointLayout::MANIFEST, write_document(&manifest))
+            .await
+            .unwrap();
         let retention = StampedRetention {
             rule: RuleName::Default,
             backup_store_until: at(backup_store_until),
@@ -88,16 +92,13 @@ impl Vault {
             reasons: Vec::new(),
         };
         let locked_until = match locks {
-            Locks::Set => {
-                lock_point(&self.tools, &layout, &manifest, &written, &retention, consistent_at).await.unwrap()
-            }
+            Locks::Set => lock_point(&self.tools, &layout, &manifest, &written, &retention, consistent_at)
+                .await
+                .unwrap(),
             Locks::Left => None,
         };
-        let manifest_ref = ManifestRef {
-            key: written.key,
-            version: written.version,
-            sha256: written.sha256.to_string(),
-        };
+        let manifest_ref =
+            ManifestRef { key: written.key, version: written.version, sha256: written.sha256.to_string() };
         let mut point = self.record(id, consistent_at, retention, manifest_ref);
         point.locked_until = locked_until;
         self.tools.catalog.seed([Seed::Point(Box::new(point))]).await.unwrap();
