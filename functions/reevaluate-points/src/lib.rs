@@ -81,10 +81,7 @@ async fn look_again(
 }
 
 /// Whether a point has the retention already, whatever reasons were given for it then.
-fn is_said_already(
-    point: &RecoveryPoint,
-    retention: &StampedRetention,
-) -> bool {
+fn is_said_already(point: &RecoveryPoint, retention: &StampedRetention) -> bool {
     let there = &point.retention;
     (there.rule, there.backup_store_until, there.archive, there.policy)
         == (retention.rule, retention.backup_store_until, retention.archive, retention.policy)
