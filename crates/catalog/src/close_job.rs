@@ -80,10 +80,8 @@ impl Catalog {
             }
             let end = end_of(&job, outcome)?;
             let status = end.status();
-            let transaction = and_closed(
-                Transaction::new().update(Part::Job, job.key(), end.change(&job, now)?),
-                job.id,
-            );
+            let transaction =
+                and_closed(Transaction::new().update(Part::Job, job.key(), end.change(&job, now)?), job.id);
             let transaction = self.and_of_instance(&job, &end, transaction).await?;
             if let Outcome::Done = self.transact(transaction).await? {
                 return Ok(status);

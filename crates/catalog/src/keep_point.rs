@@ -49,15 +49,15 @@ impl Catalog {
         point: PointId,
         hold: LegalHold,
     ) -> Result<RecoveryPoint, CatalogError> {
-        let held = hold == LegalHold::Held;
+        let is_held = hold == LegalHold::Held;
         for _ in 0..ATTEMPTS {
             let there = self.point(instance, point).await?;
             refuse_deleted(&there)?;
-            if there.legal_hold == held {
+            if there.legal_hold == is_held {
                 return Ok(there);
             }
-            let after = RecoveryPoint { legal_hold: held, ..there.clone() };
-            let change = Expression::new().set("legal_hold", AttributeValue::Bool(held));
+            let after = RecoveryPoint { legal_hold: is_held, ..there.clone() };
+            let change = Expression::new().set("legal_hold", AttributeValue::Bool(is_held));
             let change = if is_under_way(there.state) { change } else { placed(change, place(&after)) };
             match self.change_point(&there, change).await {
                 Err(CatalogError::PointChanged { .. }) => {}

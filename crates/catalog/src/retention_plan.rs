@@ -101,7 +101,7 @@ impl Catalog {
         };
         let mut transaction = Transaction::new().put_new(Part::Plan, encode(&summary)?);
         for part in parts_of(plan) {
-            transaction = transaction.put_new(Part::PlanPart(part.part), encode(&part)?);
+            transaction = transaction.put_new(Part::Listed(part.part), encode(&part)?);
         }
         match self.transact(transaction).await? {
             Outcome::Done => Ok(plan.clone()),

@@ -55,7 +55,7 @@ pub(crate) enum Part {
     /// The retention plan.
     Plan,
     /// The n-th part of what it lists.
-    PlanPart(u32),
+    Listed(u32),
 }
 
 /// What became of a transaction.

@@ -47,9 +47,9 @@ fn ending(n: u32, until: Timestamp) -> RecoveryPoint {
 
 #[tokio::test]
 async fn the_cost_of_what_is_due_follows_what_is_due_and_not_what_is_kept() {
-    let catalog = table().await.catalog;
     const KEPT: u32 = 2_000;
     const DUE: u32 = 50;
+    let catalog = table().await.catalog;
     let kept = (0..KEPT).map(|n| ending(n, at(100_000 + i64::from(n))));
     let due_ones: Vec<RecoveryPoint> = (0..DUE).map(|n| ending(KEPT + n, at(i64::from(n)))).collect();
     let seeds = kept.chain(due_ones.iter().cloned()).map(|point| Seed::Point(Box::new(point)));

@@ -59,7 +59,7 @@ async fn a_point_is_moved_rehydrated_and_deleted_and_every_step_meets_itself() {
         ..points[0].retention.clone()
     };
     let begin_with = catalog.lengthen_retention(&points[0], &stamp).await.unwrap();
-    let moves = [
+    let life = [
         (Archiving, PointChange::default(), begin_with.retention.backup_store_until),
         (Available, PointChange::default(), begin_with.retention.backup_store_until),
         (Archiving, PointChange::default(), begin_with.retention.backup_store_until),
@@ -69,7 +69,7 @@ async fn a_point_is_moved_rehydrated_and_deleted_and_every_step_meets_itself() {
         (Archived, PointChange::default(), archived_until),
     ];
     let mut there = begin_with;
-    for (to, change, due) in moves {
+    for (to, change, due) in life {
         let moved = catalog.move_point(&there, to, &change).await.unwrap();
         assert_eq!(catalog.move_point(&there, to, &change).await.unwrap(), moved, "{to:?} met itself");
         assert_eq!(catalog.point(shop.id, there.id).await.unwrap(), moved);
@@ -311,7 +311,8 @@ async fn of_two_that_delete_one_point_both_succeed_and_it_is_counted_once() {
 async fn a_life_is_shortened_where_that_is_asked_for_and_never_below_its_locks() {
     let catalog = table().await.catalog;
     let (shop, points) = with_points(&catalog, 1, [10, 20]).await;
-    let until = |until: Timestamp| StampedRetention { backup_store_until: until, ..points[0].retention.clone() };
+    let until =
+        |until: Timestamp| StampedRetention { backup_store_until: until, ..points[0].retention.clone() };
     let shortened = catalog.restamp_point(&points[0], &until(at(5_000)), Shortening::Allowed).await.unwrap();
     assert_eq!(shortened, RecoveryPoint { retention: until(at(5_000)), ..points[0].clone() });
     assert!(is_due(&catalog, shortened.id, at(5_000)).await);

@@ -49,7 +49,11 @@ async fn a_period_has_one_first_and_the_second_decides_anew() {
     assert_eq!(taken(&catalog, &shop, &[year, month, week]).await, BTreeSet::new());
     assert_eq!(commit(&catalog, &first, &[year, week]).await, committed(&first));
     assert_eq!(taken(&catalog, &shop, &[year, month, week]).await, set(&[year, week]));
-    assert_eq!(taken(&catalog, &other, &[year, month, week]).await, BTreeSet::new(), "periods are an instance's own");
+    assert_eq!(
+        taken(&catalog, &other, &[year, month, week]).await,
+        BTreeSet::new(),
+        "periods are an instance's own"
+    );
 
     // Decided before the first was committed: refused as a whole, with those that are taken.
     let second = point(&running_backup(&catalog, &shop, 20).await);
@@ -88,7 +92,8 @@ async fn a_backup_that_fails_never_uses_a_period_up() {
     let shop = protected(&catalog, 1).await;
     let failed = running_backup(&catalog, &shop, 10).await;
     catalog.request_cancel(failed.id).await.unwrap();
-    let refused = catalog.commit_recovery_point(&point(&failed), &claims(&["yearly#2026"]), at(500), &[]).await;
+    let refused =
+        catalog.commit_recovery_point(&point(&failed), &claims(&["yearly#2026"]), at(500), &[]).await;
     assert_eq!(refused.unwrap_err().code(), Code::JobCancelled);
     let outcome = JobOutcome::Failed(Fault::new(Code::SnapshotLost, "lost"));
     catalog.close_job(failed.id, &outcome, at(50)).await.unwrap();
@@ -107,10 +112,8 @@ async fn of_commits_at_once_one_is_the_first_of_the_period() {
         let committing = point(&backup);
         let daily = format!("daily#2026-11-{:02}", round + 1);
         let claimed = [daily.as_str()];
-        let (one, two) = tokio::join!(
-            commit(&catalog, &committing, &claimed),
-            commit(&catalog, &committing, &claimed),
-        );
+        let (one, two) =
+            tokio::join!(commit(&catalog, &committing, &claimed), commit(&catalog, &committing, &claimed),);
         assert_eq!((one, two), (committed(&committing), committed(&committing)));
         assert_eq!(taken(&catalog, &shop, &[&daily]).await, set(&[&daily]));
         assert_eq!(catalog.instance_facts(shop.id).await.unwrap().points, u64::from(round) + 1);

@@ -84,7 +84,7 @@ async fn a_policy_is_replaced_by_its_next_revision_alone() {
     assert_eq!(catalog.find_policy(&PolicyRef::Name(second.name.clone())).await.unwrap(), second);
     let by_old_name = catalog.find_policy(&PolicyRef::Name(first.name.clone())).await.unwrap_err();
     assert_eq!(by_old_name.code(), Code::PolicyNotFound);
-    assert_eq!(catalog.policies(10, None).await.unwrap().items, [second.clone()]);
+    assert_eq!(catalog.policies(10, None).await.unwrap().items, std::slice::from_ref(&second));
     catalog.create_policy(&Policy { id: policy(2).id, ..first.clone() }).await.expect("the old name is free");
 
     let late = Policy { revision: 2, updated_at: at(60), ..first.clone() };

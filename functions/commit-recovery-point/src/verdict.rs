@@ -32,7 +32,8 @@ pub async fn decide(
     job: &Job,
     consistent_at: Timestamp,
 ) -> Result<Decision, CatalogError> {
-    let Some((order, policy)) = job.backup.as_ref().and_then(|order| order.policy.map(|id| (order, id))) else {
+    let Some((order, policy)) = job.backup.as_ref().and_then(|order| order.policy.map(|id| (order, id)))
+    else {
         return Ok(Decision::by_default(consistent_at));
     };
     match catalog.policy(policy).await {

@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use commit_recovery_point::{commit, decide};
+use commit_recovery_point::decide;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{Catalog, CommitOutcome};
 use permafrost_domain::instance::Instance;
@@ -15,9 +15,19 @@ use permafrost_domain::job::{BackupOrder, Job, JobStatus, Operation};
 use permafrost_domain::policy::{Policy, PolicySpec};
 use permafrost_domain::recovery_point::{BackupKind, RecoveryPoint};
 use permafrost_domain::retention::{PeriodClaim, PolicyStamp, Reason, RuleName};
-use permafrost_domain::{Code, PolicyId};
+use permafrost_domain::{Code, Fault, PolicyId};
 use support::emulator::table;
 use support::samples::{at, job, point, policy, protected};
+
+/// Commits without locks: there are no objects.
+async fn commit(
+    catalog: &Catalog,
+    job: &Job,
+    point: RecoveryPoint,
+    now: Timestamp,
+) -> Result<RecoveryPoint, Fault> {
+    commit_recovery_point::commit(catalog, job, point, now, async |_| Ok(None)).await
+}
 
 /// A backup of `shop` that has begun, by the schedule of `policy` or by the rule that somebody chose.
 async fn backup(
@@ -74,7 +84,8 @@ async fn the_first_of_a_year_takes_the_year_and_the_second_what_is_left() {
     assert_eq!(default.retention.reasons[0], Reason::PeriodTaken { period });
     // Another instance has periods of its own.
     let other = protected(&catalog, 2).await;
-    let its_first = Job { id: permafrost_domain::JobId::new(at(200), 8), ..job(Operation::Backup, &other, 200) };
+    let its_first =
+        Job { id: permafrost_domain::JobId::new(at(200), 8), ..job(Operation::Backup, &other, 200) };
     let its_first = Job { backup: first.backup, ..its_first };
     catalog.open_backup(&its_first).await.unwrap();
     let its_point = commit(&catalog, &its_first, point(&its_first), at(250)).await.unwrap();
@@ -156,7 +167,10 @@ async fn a_finished_backup_is_not_lost_over_its_policy() {
     let committed = commit(&catalog, &chosen, point(&chosen), at(50)).await.unwrap();
     assert_eq!(committed.retention.rule, RuleName::Default);
     let ten_days = SignedDuration::from_hours(240);
-    assert_eq!(committed.retention.backup_store_until, committed.consistent_at.checked_add(ten_days).unwrap());
+    assert_eq!(
+        committed.retention.backup_store_until,
+        committed.consistent_at.checked_add(ten_days).unwrap()
+    );
     assert_eq!(committed.retention.policy, Some(PolicyStamp { id: daily.id, revision: 2 }));
     let ended = catalog.job(chosen.id).await.unwrap();
     assert_eq!(ended.status, JobStatus::CompletedWithWarnings);

@@ -113,11 +113,7 @@ async fn copy(
     let reference = ArchiveRef { key: named.key, version: named.version, sha256, class };
     let change =
         PointChange { archive: Some(reference), next_due: NextDue::At(now), ..PointChange::default() };
-    let mut archived = tools.catalog.move_point(point, PointState::Archived, &change).await?;
-    if tools.config.immutability.lock_mode().is_some() && until > now {
-        archived = tools.catalog.record_lock(archived.instance, archived.id, until).await?;
-    }
-    Ok(Some(archived))
+    Ok(Some(tools.catalog.move_point(point, PointState::Archived, &change).await?))
 }
 
 /// Deletes the segments in the backup store, once every copy has been found in the archive store.
@@ -129,6 +125,10 @@ async fn leave_backup_store(tools: &Tools, point: &RecoveryPoint, now: Timestamp
         return Err(
             Fault::new(Code::CatalogRecordInvalid, message).on(format!("recovery point {}", point.id))
         );
+    }
+    let (_, until) = stamped(tools, point)?;
+    if tools.config.immutability.lock_mode().is_some() && until > now {
+        tools.catalog.record_lock(point.instance, point.id, until).await?;
     }
     let segments: Vec<&ObjectRef> = open.manifest.segments().collect();
     stream::iter(&segments)

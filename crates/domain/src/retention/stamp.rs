@@ -81,23 +81,20 @@ impl StampedRetention {
 
     /// What is due next for a point in `state`, and when. Nothing is due for one that is deleted.
     ///
-    /// A move or a deletion that was begun is due since it was: whoever looks for what is due finds it again.
+    /// A move or a deletion that was begun is due since the point's time in the backup store ended: whoever looks
+    /// for what is due finds it again, whatever its times have become.
     pub fn next_due(&self, state: PointState) -> Option<(Timestamp, DueAction)> {
         match state {
-            PointState::Available | PointState::Archiving if self.archive.is_some() => {
+            PointState::Archiving => Some((self.backup_store_until, DueAction::Archive)),
+            PointState::Available if self.archive.is_some() => {
                 Some((self.backup_store_until, DueAction::Archive))
             }
-            PointState::Expiring if self.archive.is_some() => {
-                // Deleted from either store, for instance with all data of its instance: in any case begun.
-                Some((self.backup_store_until, DueAction::Expire))
-            }
+            PointState::Expiring => Some((self.backup_store_until, DueAction::Expire)),
             PointState::Available
-            | PointState::Archiving
             | PointState::Archived
             | PointState::Rehydrating
             | PointState::Rehydrated
-            | PointState::Damaged
-            | PointState::Expiring => Some((self.deleted_on(), DueAction::Expire)),
+            | PointState::Damaged => Some((self.deleted_on(), DueAction::Expire)),
             PointState::Expired => None,
         }
     }

@@ -8,15 +8,17 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 /// When a process dies at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// The call is not sent.
+    /// The call is not sent. Counts all calls.
     Before,
-    /// The call takes effect, and its answer is lost.
+    /// The call takes effect, and its answer is lost. Counts the calls that change something: after another one
+    /// everything is as it was before it.
     After,
 }
 
@@ -55,10 +57,13 @@ impl Intercept for Kill {
 
     fn modify_before_transmit(
         &self,
-        _: &mut BeforeTransmitInterceptorContextMut<'_>,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        if self.moment == Moment::After && !is_write(context.request()) {
+            return if self.has_struck() { Err("killed before the call".into()) } else { Ok(()) };
+        }
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         bag.interceptor_state().store_put(CallNumber(number));
         if number > self.at || (number == self.at && self.moment == Moment::Before) {
@@ -75,5 +80,12 @@ impl Intercept for Kill {
     ) -> Result<(), BoxError> {
         let number = bag.load::<CallNumber>().map_or(usize::MAX, |number| number.0);
         if number == self.at { Err("killed after the call".into()) } else { Ok(()) }
+    }
+}
+
+fn is_write(request: &HttpRequest) -> bool {
+    match request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next()) {
+        Some(of_dynamo) => !["GetItem", "BatchGetItem", "Query"].contains(&of_dynamo),
+        None => !["GET", "HEAD"].contains(&request.method()),
     }
 }

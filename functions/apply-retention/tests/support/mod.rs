@@ -28,7 +28,8 @@ use permafrost_function::config::Config;
 use permafrost_vault::Store;
 
 pub(crate) use kill::{Kill, Moment};
-pub(crate) use point::TestPoint;
+#[allow(unused_imports, reason = "no test uses all of it")]
+pub(crate) use point::{Locks, TestPoint};
 
 const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
 
@@ -108,18 +109,15 @@ impl Vault {
     /// How many versions there are of each object of a point, by store and name.
     pub(crate) async fn objects(&self, point: &TestPoint) -> BTreeMap<(Place, String), usize> {
         let mut objects = BTreeMap::new();
+        let s3 = self.s3();
         for (place, store) in [(Place::Backup, &self.tools.store), (Place::Archive, &self.tools.archive)] {
-            let mut next = None;
-            loop {
-                let listed = store.versions(self.instance.id, next.as_ref()).await.unwrap();
-                let of_point = listed.versions.iter().filter_map(|version| version.of_point());
-                for (_, name) in of_point.filter(|(layout, _)| *layout == point.layout) {
-                    *objects.entry((place, name.to_owned())).or_insert(0) += 1;
-                }
-                next = listed.next;
-                if next.is_none() {
-                    break;
-                }
+            let prefix = point.layout.key("");
+            let listed =
+                s3.list_object_versions().bucket(store.bucket()).prefix(&prefix).send().await.unwrap();
+            assert!(listed.delete_markers().is_empty(), "a deletion without a version");
+            for version in listed.versions() {
+                let name = version.key().unwrap().strip_prefix(&prefix).unwrap().to_owned();
+                *objects.entry((place, name)).or_insert(0) += 1;
             }
         }
         objects

@@ -23,9 +23,26 @@ pub(crate) struct TestPoint {
     pub(crate) manifest: Manifest,
 }
 
+/// Whether a point's objects are locked when it is committed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locks {
+    Set,
+    Left,
+}
+
 impl Vault {
-    /// A point of two segments that was committed on 1 January 2016.
+    /// A point of two segments that was committed on 1 January 2016; its objects are not locked.
     pub(crate) async fn commit(&self, backup_store_until: &str, archive_until: Option<&str>) -> TestPoint {
+        self.commit_with(backup_store_until, archive_until, Locks::Left).await
+    }
+
+    /// The same, with its objects locked as the vault's immutability wants, or not.
+    pub(crate) async fn commit_with(
+        &self,
+        backup_store_until: &str,
+        archive_until: Option<&str>,
+        locks: Locks,
+    ) -> TestPoint {
         let number = self.points.fetch_add(1, Ordering::Relaxed);
         let consistent_at = at("2016-01-01T00:00:00Z") + SignedDuration::from_secs(i64::from(number));
         let job = JobId::new(consistent_at, u128::from(number));
@@ -74,8 +91,12 @@ impl Vault {
             policy: None,
             reasons: Vec::new(),
         };
-        let locked_until =
-            lock_point(&self.tools, &layout, &manifest, &written, &retention, consistent_at).await.unwrap();
+        let locked_until = match locks {
+            Locks::Set => lock_point(&self.tools, &layout, &manifest, &written, &retention, consistent_at)
+                .await
+                .unwrap(),
+            Locks::Left => None,
+        };
         let manifest_ref =
             ManifestRef { key: written.key, version: written.version, sha256: written.sha256.to_string() };
         let mut point = self.record(id, consistent_at, retention, manifest_ref);
