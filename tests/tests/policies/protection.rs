@@ -39,7 +39,8 @@ async fn protection_is_stopped_and_resumed() {
     let cli = Cli::operator();
     let database = protected(&cli, "stopped").await;
     let name = database.name.as_str();
-    for (word, mode) in [("forever", StopMode::RetainForever), ("as-per-policy", StopMode::RetainAsPerPolicy)] {
+    for (word, mode) in [("forever", StopMode::RetainForever), ("as-per-policy", StopMode::RetainAsPerPolicy)]
+    {
         let stopped: Instance = cli.ask(&["instance", "stop", name, "--retain", word]).await;
         assert_eq!((stopped.status, stopped.stopped), (ProtectionStatus::ProtectionStopped, Some(mode)));
         assert_eq!(refusal(&cli, name).await, Code::ProtectionStopped);
@@ -57,7 +58,8 @@ async fn deleted_data_can_be_had_back() {
     let cli = Cli::operator();
     let database = protected(&cli, "deleted").await;
     let name = database.name.as_str();
-    let delete = ["instance", "stop", name, "--delete-data", "--reason", "The test is over.", "--confirm-name"];
+    let delete =
+        ["instance", "stop", name, "--delete-data", "--reason", "The test is over.", "--confirm-name"];
     let slip = cli.run(&[&delete[..], &["another"]].concat()).await;
     assert_eq!((slip.exit_code, slip.fault().code), (Some(2), Code::ConfirmationMismatch));
     assert_eq!(cli.instance(name).await.status, ProtectionStatus::Protected);

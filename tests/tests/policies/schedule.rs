@@ -9,7 +9,8 @@ use super::support::{EVERY_HOUR, policy, put_under};
 /// The expression of the policy's schedule, if it has one.
 async fn expression(policy: &Policy) -> Option<String> {
     let group = &Stack::get().vault_name;
-    let shown = Aws::root().scheduler().get_schedule().group_name(group).name(policy.id.to_string()).send().await;
+    let shown =
+        Aws::root().scheduler().get_schedule().group_name(group).name(policy.id.to_string()).send().await;
     match shown {
         Ok(shown) => shown.schedule_expression,
         Err(error) if error.as_service_error().is_some_and(|it| it.is_resource_not_found_exception()) => None,
@@ -81,7 +82,8 @@ async fn a_refused_policy_leaves_nothing() {
     let cli = Cli::operator();
     let made = policy(&cli, &EVERY_HOUR).await;
     let count = || async {
-        let listed = Aws::root().scheduler().list_schedules().group_name(&Stack::get().vault_name).send().await;
+        let listed =
+            Aws::root().scheduler().list_schedules().group_name(&Stack::get().vault_name).send().await;
         let listed = listed.expect("the schedules can be listed");
         let targets = listed.schedules().iter().filter_map(|schedule| schedule.name());
         targets.filter(|name| *name == made.id.to_string()).count()

@@ -82,7 +82,10 @@ async fn an_overlapping_run_is_recorded_as_skipped() {
     let jobs = backups(&cli, &database.name).await;
     let skipped = jobs.iter().find(|job| job.status == JobStatus::Skipped).expect("the run is recorded");
     let fault = skipped.fault.as_ref().expect("a skipped job says why");
-    assert_eq!((fault.code, fault.object.as_deref()), (Code::BackupAlreadyRunning, Some(&*running.job.to_string())));
+    assert_eq!(
+        (fault.code, fault.object.as_deref()),
+        (Code::BackupAlreadyRunning, Some(&*running.job.to_string()))
+    );
     proxy.heal();
     assert_eq!(cli.watch(&running.job.to_string()).await.status, JobStatus::Completed);
     // Fired again, the run stays skipped.
