@@ -115,7 +115,7 @@ async fn a_protection_that_failed_leaves_name_and_database_free() {
 
 #[tokio::test]
 async fn a_job_ends_also_where_its_instance_is_gone_or_protected() {
-    let Table { catalog, client, name } = table().await;
+    let Table { catalog, client, name, .. } = table().await;
     // Protected already: a stray failure does not take it away.
     let shop = protected(&catalog, 1).await;
     let stray = Job { id: JobId::new(at(0), 5), ..job(Operation::ConfigureProtection, &shop, 0) };

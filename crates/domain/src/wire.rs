@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn an_empty_body_is_an_empty_request() {
-        assert_eq!(parse_request::<BackupRequest>(""), Ok(BackupRequest {}));
+        assert_eq!(parse_request::<BackupRequest>(""), Ok(BackupRequest::default()));
         let fault = parse_request::<BackupRequest>(r#"{"rule": "yearly"}"#).unwrap_err();
         assert_eq!(fault.code, Code::InvalidRequest);
         assert!(fault.message.contains("rule"), "{fault}");
