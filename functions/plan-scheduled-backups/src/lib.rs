@@ -120,3 +120,99 @@ async fn members(tools: &Tools, policy: &Policy) -> Result<Vec<InstanceId>, Faul
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use permafrost_domain::policy::PolicySpec;
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn policy(schedule: &str) -> Policy {
+        let retention = "retention: {default: {backup_store: P3M}}";
+        let spec = PolicySpec::parse(&format!("schedule: {{{schedule}}}\n{retention}")).unwrap();
+        let made = "2026-11-01T08:00:00Z".parse().unwrap();
+        Policy {
+            id: PolicyId::new(made, 1),
+            name: "gold".parse().unwrap(),
+            revision: 1,
+            spec,
+            created_at: made,
+            updated_at: made,
+        }
+    }
+
+    fn due_at(policy: &Policy, scheduled_at: &str, fired_at: &str) -> Option<String> {
+        let input = json!({"policy": policy.id, "scheduled_at": scheduled_at, "fired_at": fired_at});
+        let schedule = policy.spec.schedule.as_ref().unwrap();
+        due(schedule, &from_value(input).unwrap()).map(|run| run.to_string())
+    }
+
+    #[test]
+    fn a_firing_without_a_run_means_nothing() {
+        let berlin = policy("every: day, at: ['02:00'], time_zone: Europe/Berlin");
+        let (winter, summer) = ("2026-11-22T01:00:00Z", "2026-07-01T00:00:00Z");
+        for (firing, run) in [(winter, Some(winter)), (summer, Some(summer))] {
+            assert_eq!(due_at(&berlin, firing, firing).as_deref(), run);
+        }
+        // The one expression fires at both hours all year round.
+        for firing in ["2026-11-22T00:00:00Z", "2026-07-01T01:00:00Z"] {
+            assert_eq!(due_at(&berlin, firing, firing), None, "{firing}");
+        }
+    }
+
+    #[test]
+    fn a_late_firing_means_the_run_for_which_it_is() {
+        let hourly = policy("every: hour, interval: 1, at: ['00:00'], time_zone: UTC");
+        let run = "2026-11-22T03:00:00Z";
+        assert_eq!(due_at(&hourly, run, "2026-11-22T07:41:00Z").as_deref(), Some(run));
+    }
+
+    #[test]
+    fn a_firing_that_does_not_say_what_it_is_for_means_the_run_just_before() {
+        let daily = policy("every: day, at: ['02:00'], time_zone: UTC");
+        let placeholder = "<aws.scheduler.scheduled-time>";
+        let run = Some("2026-11-22T02:00:00Z");
+        assert_eq!(due_at(&daily, placeholder, "2026-11-22T02:00:09.750Z").as_deref(), run);
+        assert_eq!(due_at(&daily, placeholder, "2026-11-22T01:59:59Z"), None);
+        assert_eq!(due_at(&daily, placeholder, "2026-11-22T02:30:00Z"), None);
+    }
+
+    #[test]
+    fn every_run_is_meant_by_a_firing_of_its_own() {
+        let twice = policy("every: day, at: ['02:00', '02:03'], time_zone: UTC");
+        for run in ["2026-11-22T02:00:00Z", "2026-11-22T02:03:00Z"] {
+            assert_eq!(due_at(&twice, run, run).as_deref(), Some(run));
+        }
+    }
+
+    #[test]
+    fn turns_come_within_the_window_in_their_order_and_are_always_the_same() {
+        let policy = policy("every: day, at: ['02:00'], time_zone: UTC, start_window: PT30M");
+        let schedule = policy.spec.schedule.as_ref().unwrap();
+        let run: Timestamp = "2026-11-22T02:00:00Z".parse().unwrap();
+        let instance = |random: u128| InstanceId::new(policy.created_at, random);
+        let members: Vec<InstanceId> = (0..200).map(instance).collect();
+        let planned = turns(&policy, schedule, run, members.clone());
+        assert_eq!(planned.len(), 200);
+        assert!(planned.is_sorted_by_key(|backup| backup.start_at));
+        let window = SignedDuration::from_mins(30);
+        assert!(planned.iter().all(|backup| (run..run + window).contains(&backup.start_at)));
+        let half = run + window / 2;
+        let early = planned.iter().filter(|backup| backup.start_at < half).count();
+        assert!((60..140).contains(&early), "{early} of 200 in the first half");
+        assert_eq!(planned, turns(&policy, schedule, run, members.into_iter().rev().collect()));
+    }
+
+    #[test]
+    fn a_full_plan_fits_into_a_payload() {
+        let policy = policy("every: day, at: ['02:00'], time_zone: UTC");
+        let schedule = policy.spec.schedule.as_ref().unwrap();
+        let run: Timestamp = "2026-11-22T02:00:00Z".parse().unwrap();
+        let members =
+            (0..MAX_ITEMS as u128).map(|random| InstanceId::new(policy.created_at, random)).collect();
+        let output = Output { backups: turns(&policy, schedule, run, members) };
+        let bytes = serde_json::to_vec(&output).unwrap().len();
+        assert!(bytes < 256 * 1024, "{bytes}");
+    }
+}

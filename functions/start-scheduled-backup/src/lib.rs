@@ -191,3 +191,70 @@ fn running(job: &Job, now: Timestamp) -> Output {
     let wait = (taken / 10).clamp(LOOK_AGAIN_MIN, LOOK_AGAIN_MAX);
     Output { state: State::Running, look_again_seconds: wait.as_secs() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            backup_machine_arn: "arn:aws:states:eu-central-1:1:stateMachine:v-backup".into(),
+            schedules_arn: "arn:aws:scheduler:eu-central-1:1:schedule/v".into(),
+        }
+    }
+
+    fn input() -> Input {
+        from_value(json!({
+            "policy": "bp-01kb0000000000000000000009", "instance": "bi-01kb0000000000000000000001",
+            "scheduled_at": "2026-11-22T02:00:00Z",
+        }))
+        .unwrap()
+    }
+
+    fn job() -> Job {
+        let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
+        let instance: Instance = from_value(json!({
+            "id": "bi-01kb0000000000000000000001", "name": "shop", "status": "Protected",
+            "created_at": "2026-11-01T08:00:00Z", "data_source": source,
+        }))
+        .unwrap();
+        let id = JobId::of_run(instance.id, input().scheduled_at, Operation::Backup);
+        scheduled(id, &instance, &input(), &config(), "2026-11-22T02:17:05Z".parse().unwrap())
+    }
+
+    #[test]
+    fn the_job_names_its_schedule_and_its_run() {
+        let job = job();
+        assert_eq!(
+            job.started_by,
+            "arn:aws:scheduler:eu-central-1:1:schedule/v/bp-01kb0000000000000000000009"
+        );
+        assert_eq!(job.created_at.to_string(), "2026-11-22T02:17:05Z");
+        let order = job.backup.unwrap();
+        assert_eq!((order.kind, order.rule), (BackupKind::Scheduled, None));
+        assert_eq!(order.scheduled_at, Some(input().scheduled_at));
+        assert_eq!(job.id.made_at(), input().scheduled_at);
+    }
+
+    #[test]
+    fn a_skipped_run_names_the_backup_that_runs() {
+        let running: JobId = "job-01kb0000000000000000000002".parse().unwrap();
+        let now = "2026-11-22T02:17:05Z".parse().unwrap();
+        let skipped = skipped(job(), running, now);
+        assert_eq!((skipped.status, skipped.ended_at), (JobStatus::Skipped, Some(now)));
+        let fault = skipped.fault.unwrap();
+        assert_eq!((fault.code, fault.object), (Code::BackupAlreadyRunning, Some(running.to_string())));
+    }
+
+    #[test]
+    fn a_long_backup_is_looked_at_seldom() {
+        let job = job();
+        let after = |seconds| {
+            let now = job.created_at + SignedDuration::from_secs(seconds);
+            running(&job, now).look_again_seconds
+        };
+        assert_eq!([0, 30, 200, 86_400].map(after), [5, 5, 20, 300]);
+    }
+}
