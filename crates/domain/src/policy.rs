@@ -16,6 +16,7 @@ use crate::schedule::{Schedule, Zone};
 pub use crate::names::{InvalidPolicyName, PolicyName};
 pub use crate::policy::problem::{PolicyProblem, PolicyProblems, Position};
 
+mod cautions;
 mod explain;
 mod form;
 mod node;
@@ -137,6 +138,12 @@ impl PolicySpec {
     /// What the policy does, in sentences, one a line.
     pub fn explain(&self) -> Vec<String> {
         explain::lines(self)
+    }
+
+    /// What the policy is allowed to say but hardly means, in sentences: rules that no run can meet, days that
+    /// months lack, a higher rule that keeps for less than a lower one.
+    pub fn cautions(&self) -> Vec<String> {
+        cautions::cautions(self)
     }
 
     /// The time zone that days, weeks, months and years are those of: the schedule's, else UTC.

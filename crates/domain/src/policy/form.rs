@@ -6,6 +6,7 @@ use crate::calendar::MonthDay;
 use crate::policy::PolicySpec;
 use crate::retention::{Criteria, OnExpiry, RetentionRules, Rule, RuleName};
 use crate::schedule::{Recurrence, Schedule};
+use crate::tiering::ArchiveClass;
 
 /// A policy: a schedule and retention rules.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -172,7 +173,7 @@ impl RuleForm {
         let (on_expiry, archive_store, archive_class) = match rule.on_expiry {
             OnExpiry::Delete => (None, None, None),
             OnExpiry::Archive { keep, class } => {
-                (Some("archive"), Some(keep.to_string()), class.map(|class| class.as_str()))
+                (Some("archive"), Some(keep.to_string()), class.map(ArchiveClass::as_str))
             }
         };
         Self {

@@ -96,7 +96,7 @@ impl<'a> Events<'a> {
 
     /// The node that begins with `event`.
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, PolicyProblem> {
-        let position = place(&span.start);
+        let position = Some(place(&span.start));
         if depth > MAX_DEPTH {
             return Err(problem(position, format!("nested deeper than {MAX_DEPTH} levels")));
         }
@@ -150,7 +150,7 @@ impl<'a> Events<'a> {
                 return Ok(entries);
             }
             let Node { position, value: Value::Scalar(key) } = self.node(event, span, depth + 1)? else {
-                return Err(problem(place(&span.start), "a field's name is missing here"));
+                return Err(problem(Some(place(&span.start)), "a field's name is missing here"));
             };
             let (event, span) = self.next()?;
             let mut node = self.node(event, span, depth + 1)?;
@@ -169,7 +169,7 @@ impl<'a> Events<'a> {
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::DocumentEnd, _) => {}
                 (_, span) => {
-                    return Err(problem(place(&span.start), "the text holds more than one policy"));
+                    return Err(problem(Some(place(&span.start)), "the text holds more than one policy"));
                 }
             }
         }
@@ -177,12 +177,12 @@ impl<'a> Events<'a> {
 }
 
 fn unreadable(error: &ScanError) -> PolicyProblem {
-    problem(place(error.marker()), format!("neither YAML nor JSON: {}", error.info()))
+    problem(Some(place(error.marker())), format!("neither YAML nor JSON: {}", error.info()))
 }
 
 /// The parser counts lines from 1 and columns from 0.
-fn place(marker: &Marker) -> Option<Position> {
-    Some(Position { line: marker.line(), column: marker.col() + 1 })
+fn place(marker: &Marker) -> Position {
+    Position { line: marker.line(), column: marker.col() + 1 }
 }
 
 fn problem(position: Option<Position>, message: impl Into<String>) -> PolicyProblem {

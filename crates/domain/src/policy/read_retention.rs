@@ -1,5 +1,7 @@
 //! Reads the part `retention` of a policy.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::str::FromStr;
 
 use crate::calendar::{Month, WeekOfMonth, WeekStart, Weekday};
@@ -87,17 +89,11 @@ impl Reader {
             self.forbid(fields, "archive_class", "says something only with `on_expiry: archive`");
             return Some(OnExpiry::Delete);
         }
-        let class = fields
-            .get("archive_class")
-            .map(|class| self.value::<ArchiveClass>(&class, &one_of(&ArchiveClass::ALL)));
-        let keep = self.archive_store(fields, class.flatten());
-        Some(OnExpiry::Archive {
-            keep: keep?,
-            class: match class {
-                Some(class) => Some(class?),
-                None => None,
-            },
-        })
+        let class_field = fields.get("archive_class");
+        let class = class_field.as_ref().and_then(|field| self.value(field, &one_of(&ArchiveClass::ALL)));
+        let keep = self.archive_store(fields, class)?;
+        // A class that could not be read has told why; that one is absent is no problem.
+        (class.is_some() || class_field.is_none()).then_some(OnExpiry::Archive { keep, class })
     }
 
     /// The time in the archive store: long enough for the store, and for what its class charges.
@@ -127,34 +123,48 @@ impl Reader {
             return None;
         }
         let fields = self.fields(field, &known)?;
-        let weekdays = fields.get("weekdays").map(|days| self.set::<Weekday>(&days, &one_of(&Weekday::ALL)));
-        let weeks =
-            fields.get("weeks").map(|weeks| self.set::<WeekOfMonth>(&weeks, &one_of(&WeekOfMonth::ALL)));
-        let days = fields.get("days").map(|days| self.set(&days, "a day from 1 to 31, or last"));
-        let months = fields.get("months").map(|months| self.set::<Month>(&months, &one_of(&Month::ALL)));
-        let given = [&weekdays.is_some(), &weeks.is_some(), &days.is_some(), &months.is_some()];
-        if !given.into_iter().any(|given| *given) {
-            let allowed = format!("at least one of {}", known.join(", "));
-            self.tell(field.node.position, &field.path, "the criteria choose nothing", Some(allowed));
-            return None;
-        }
-        if days.is_some() && (weekdays.is_some() || weeks.is_some()) {
-            let message = "chooses days of the month; weekdays choose others";
-            self.forbid(&fields, "days", &format!("{message}: give `days`, or `weekdays` and `weeks`"));
-        }
-        if weeks.is_some() && weekdays.is_none() {
-            self.forbid(&fields, "weeks", "says which of the `weekdays`; they are missing");
-        }
+        self.check_fields(&fields, &known);
+        let weekdays = self.set_or_empty(&fields, CriteriaField::Weekdays, &one_of(&Weekday::ALL));
+        let weeks = self.set_or_empty(&fields, CriteriaField::Weeks, &one_of(&WeekOfMonth::ALL));
+        let days = self.set_or_empty(&fields, CriteriaField::Days, "a day from 1 to 31, or last");
+        let months = self.set_or_empty(&fields, CriteriaField::Months, &one_of(&Month::ALL));
         Some(Criteria::Specific(ChosenDays {
-            weekdays: optional(weekdays)?,
-            weeks: optional(weeks)?,
-            days: optional(days)?,
-            months: optional(months)?,
+            weekdays: weekdays?,
+            weeks: weeks?,
+            days: days?,
+            months: months?,
         }))
     }
-}
 
-/// The set of a field that may be absent: empty where it is, none where it could not be read.
-fn optional<T: Default>(field: Option<Option<T>>) -> Option<T> {
-    field.unwrap_or_else(|| Some(T::default()))
+    /// Tells which fields of specific criteria do not go together.
+    fn check_fields(&mut self, fields: &Fields<'_>, known: &[&str]) {
+        let has = |field: CriteriaField| fields.get(field.as_str()).is_some();
+        let (weekdays, weeks, days) =
+            (has(CriteriaField::Weekdays), has(CriteriaField::Weeks), has(CriteriaField::Days));
+        if !(weekdays || weeks || days || has(CriteriaField::Months)) {
+            let allowed = format!("at least one of {}", known.join(", "));
+            self.tell(fields.position, &fields.path, "the criteria choose nothing", Some(allowed));
+        }
+        if days && (weekdays || weeks) {
+            let why =
+                "chooses days of the month; weekdays choose others: give `days`, or `weekdays` and `weeks`";
+            self.forbid(fields, "days", why);
+        }
+        if weeks && !weekdays {
+            self.forbid(fields, "weeks", "says which of the `weekdays`; they are missing");
+        }
+    }
+
+    /// The set of a field, empty where the field is absent.
+    fn set_or_empty<T: FromStr + Ord + Copy + Display>(
+        &mut self,
+        fields: &Fields<'_>,
+        field: CriteriaField,
+        allowed: &str,
+    ) -> Option<BTreeSet<T>> {
+        match fields.get(field.as_str()) {
+            Some(field) => self.set(&field, allowed),
+            None => Some(BTreeSet::new()),
+        }
+    }
 }

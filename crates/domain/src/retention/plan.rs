@@ -7,6 +7,7 @@
 //! run than the margins allow. Where backups stop, deletion therefore stops at the newest point.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,37 @@ pub enum KeepReason {
         /// How many it deletes.
         limit: u64,
     },
+}
+
+impl fmt::Display for ActReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::TimeOver => "its time is over",
+            Self::Begun => "an earlier run began it",
+            Self::DataDeleted => "the instance's data was deleted",
+        })
+    }
+}
+
+impl fmt::Display for KeepReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OfAnotherInstance => f.write_str("belongs to another instance"),
+            Self::Deleted => f.write_str("is deleted already"),
+            Self::NotDue { due } => write!(f, "not due before {due}"),
+            Self::LegalHold => f.write_str("under legal hold"),
+            Self::Locked { until } => write!(f, "locked until {until}"),
+            Self::Rehydrating => f.write_str("being rehydrated"),
+            Self::Rehydrated { until } => write!(f, "rehydrated until {until}"),
+            Self::Archiving => f.write_str("on its way into the archive store"),
+            Self::RetainedForever => f.write_str("protection is stopped, everything is retained"),
+            Self::SoftDeleted { until } => write!(f, "goes with all data of its instance on {until}"),
+            Self::DataNotDeleted => f.write_str("nobody asked for the deletion of the instance's data"),
+            Self::NewestGoodPoint => f.write_str("the newest good point"),
+            Self::NoGoodPointKnown => f.write_str("no good point of the instance is known"),
+            Self::LimitReached { limit } => write!(f, "a run deletes no more than {limit} points"),
+        }
+    }
 }
 
 /// What a run at `now` does with those of an instance's points that are due.

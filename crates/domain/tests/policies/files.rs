@@ -101,6 +101,37 @@ retention:
 }
 
 #[test]
+fn what_a_policy_hardly_means_is_told() {
+    let of = |text: &str| PolicySpec::parse(text).unwrap().cautions();
+    assert_eq!(
+        of(WHOLE),
+        ["monthly keeps its points for less than weekly: a point that meets both goes by monthly alone."]
+    );
+    assert_eq!(of(&WHOLE.replace("P6M", "P2Y")), [""; 0]);
+    assert_eq!(
+        of("schedule: {every: month, on: [15, 30], at: ['02:00', '23:30']}
+retention:
+  weekly: {criteria: {weekdays: [monday]}, backup_store: P2Y}
+  monthly: {criteria: {days: [31]}, backup_store: P1Y}
+  yearly: {criteria: {days: [29, 30], months: [february, march]}, backup_store: P5Y}"),
+        [
+            "Runs at 23:30 may begin after midnight, 60 minutes later: yearly goes by the day on which a backup \
+             reads its data.",
+            "Not every month has a day 29, which yearly names: `last` is the last day of every month.",
+            "No run of the schedule falls on a day that monthly chooses.",
+            "Runs at 23:30 may begin after midnight, 60 minutes later: weekly goes by the day on which a backup \
+             reads its data.",
+            "Not every month has a day 30, which the schedule names: `last` is the last day of every month.",
+            "monthly keeps its points for less than weekly: a point that meets both goes by monthly alone.",
+        ]
+    );
+    assert_eq!(
+        of("retention: {daily: {backup_store: P4M}}"),
+        ["There is no schedule: rules apply only where a backup on demand asks for one by name."]
+    );
+}
+
+#[test]
 fn what_is_not_said_takes_its_default() {
     let spec = PolicySpec::parse("retention: {}").unwrap();
     assert_eq!(spec, PolicySpec::default());

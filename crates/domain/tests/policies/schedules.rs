@@ -1,6 +1,6 @@
 //! When runs are due: by the clock of a time zone, with its daylight saving.
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_domain::InstanceId;
@@ -160,37 +160,42 @@ fn starts_spread_over_the_window() {
     assert_eq!(start_delay(InstanceId::new(Timestamp::UNIX_EPOCH, 1), none), SignedDuration::ZERO);
 }
 
-/// The first minute at which the clock of `rules` shows `clock` or later, found by looking at every minute.
-fn first_minute(rules: &TimeZone, clock: jiff::civil::DateTime) -> Timestamp {
-    let minute = SignedDuration::from_mins(1);
-    let mut at = TimeZone::UTC.to_timestamp(clock).unwrap() - SignedDuration::from_hours(15);
-    while rules.to_datetime(at) < clock {
-        at += minute;
+/// The runs after `after` and no later than `until`, told by looking at the clock every minute: one is due whenever the
+/// clock shows, for the first time, what is scheduled or later.
+fn runs_by_the_clock(schedule: &Schedule, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+    let rules = schedule.time_zone.rules();
+    let times = schedule.recurrence.times();
+    let is_scheduled = |from: DateTime, to: DateTime| {
+        let dates = std::iter::successors(Some(from.date()), |date| date.tomorrow().ok());
+        dates.take_while(|date| *date <= to.date()).any(|date| {
+            let mut clocks = times.iter().map(|time| date.to_datetime(time.to_time()));
+            schedule.recurrence.runs_on(date) && clocks.any(|clock| from < clock && clock <= to)
+        })
+    };
+    let mut at = after - SignedDuration::from_hours(27) - SignedDuration::from_secs(after.as_second() % 60);
+    let mut shown = rules.to_datetime(at);
+    let mut runs = Vec::new();
+    while at <= until {
+        let clock = rules.to_datetime(at);
+        if clock > shown {
+            if at > after && is_scheduled(shown, clock) {
+                runs.push(at);
+            }
+            shown = clock;
+        }
+        at += SignedDuration::from_mins(1);
     }
-    at
+    runs
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// No run twice, none lost: what is due in ten days is what the clock says, minute by minute.
+    /// No run twice, none lost: what is due in three days is what the clock says, minute by minute.
     #[test]
     fn runs_are_those_of_the_clock(schedule in arbitrary::schedule(), near in moment_near_a_transition()) {
-        let (after, until) = (near, near + SignedDuration::from_hours(10 * 24));
-        let zone = &schedule.time_zone;
-        let mut expected = Vec::new();
-        let mut date = zone.date(after) - jiff::Span::new().days(2);
-        while date <= zone.date(until) {
-            for time in schedule.recurrence.times() {
-                if schedule.recurrence.runs_on(date) {
-                    expected.push(first_minute(zone.rules(), date.to_datetime(time.to_time())));
-                }
-            }
-            date = date.tomorrow().unwrap();
-        }
-        expected.retain(|at| after < *at && *at <= until);
-        expected.sort_unstable();
-        expected.dedup();
+        let (after, until) = (near, near + SignedDuration::from_hours(3 * 24));
+        let expected = runs_by_the_clock(&schedule, after, until);
         let found: Vec<Timestamp> = schedule.run_due(after, until).iter().map(|run| run.at).collect();
         prop_assert_eq!(&found, &expected);
         prop_assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
@@ -227,7 +232,7 @@ proptest! {
 fn moment_near_a_transition() -> impl Strategy<Value = Timestamp> {
     let nights = [(3, 28), (10, 31), (10, 3), (4, 4), (9, 5), (3, 14), (11, 7)];
     let night =
-        (proptest::sample::select(nights.to_vec()), 0_i64..9 * 86_400).prop_map(|((month, day), before)| {
+        (proptest::sample::select(nights.to_vec()), 0_i64..5 * 43_200).prop_map(|((month, day), before)| {
             let night = Date::new(2027, month, day).unwrap().to_zoned(TimeZone::UTC).unwrap().timestamp();
             night - SignedDuration::from_secs(before)
         });

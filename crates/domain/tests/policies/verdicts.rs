@@ -1,6 +1,7 @@
 //! Verdicts: which one rule sets a point's retention, and which periods it claims.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -119,6 +120,49 @@ retention:
             assert_eq!(verdict.rule, rule, "{day} {time}");
             assert!(verdict.claims.is_empty());
         }
+    }
+}
+
+/// Each of the four rules absent, free, taken, chosen or not chosen: 625 policies on one day.
+#[test]
+fn every_combination_of_rules_and_criteria() {
+    let (date, at) = ("2031-01-05", "2031-01-05T10:00:00Z"); // a Sunday, the first of its month
+    let periods = [
+        (RuleName::Yearly, "yearly#2031", "P4Y"),
+        (RuleName::Monthly, "monthly#2031-01", "P3Y"),
+        (RuleName::Weekly, "weekly#2030-12-30", "P2Y"),
+        (RuleName::Daily, "daily#2031-01-05", "P1Y"),
+    ];
+    for combination in 0..5_usize.pow(4) {
+        let mut text =
+            "schedule: {every: day, at: '10:00'}\nretention:\n  default: {backup_store: P1M}\n".to_owned();
+        let (mut taken, mut claims) = (Vec::new(), Vec::new());
+        let mut expected = (RuleName::Default, "2031-02-05");
+        for (index, (rule, claim, keep)) in periods.into_iter().enumerate().rev() {
+            let (criteria, is_met) = match combination / 5_usize.pow(u32::try_from(index).unwrap()) % 5 {
+                0 => continue,
+                1 => ("first_successful", true),
+                2 => ("first_successful", false),
+                3 => ("{weekdays: [sunday]}", true),
+                _ => ("{weekdays: [monday]}", false),
+            };
+            writeln!(text, "  {rule}: {{criteria: {criteria}, backup_store: {keep}}}").unwrap();
+            match (criteria, is_met) {
+                ("first_successful", true) => claims.insert(0, claim),
+                ("first_successful", false) => taken.push(claim),
+                _ => {}
+            }
+            if is_met {
+                let until = ["2035-01-05", "2034-01-05", "2033-01-05", "2032-01-05"][index];
+                expected = (rule, until);
+            }
+        }
+        // A yearly rule takes weekdays of certain months.
+        let text = text.replace("yearly: {criteria: {", "yearly: {criteria: {months: [january], ");
+        let verdict = scheduled(&spec(&text), at, &taken);
+        let until = verdict.retention.backup_store_until.to_string();
+        assert_eq!((verdict.rule, &until[..10]), expected, "{date} {taken:?}\n{text}");
+        assert_eq!(words(&verdict), claims, "{text}");
     }
 }
 
