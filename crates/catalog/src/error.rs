@@ -213,6 +213,14 @@ pub enum CatalogError {
     /// The point is under legal hold.
     #[error("the recovery point {0} is under legal hold")]
     PointUnderLegalHold(PointId),
+    /// The point's objects are locked.
+    #[error("the objects of the recovery point {point} are locked until {until}")]
+    PointLocked {
+        /// The point.
+        point: PointId,
+        /// Until when.
+        until: Timestamp,
+    },
     /// The newest good point of an instance is not retention's to delete.
     #[error("the recovery point {0} is the newest good one of its instance")]
     NewestGoodPoint(PointId),
@@ -296,6 +304,7 @@ impl CatalogError {
             Self::ProtectionNotChanged { .. } | Self::SoftDeletionEnds { .. } => Code::ProtectionNotChanged,
             Self::PointNotMoved { .. } | Self::RecoveryPointDeleted { .. } => Code::RecoveryPointNotAvailable,
             Self::PointUnderLegalHold(_) => Code::RecoveryPointUnderLegalHold,
+            Self::PointLocked { .. } => Code::ObjectLocked,
             Self::RetentionShortened { .. } => Code::RetentionCannotBeShortened,
             Self::InstanceNotFound(_) => Code::InstanceNotFound,
             Self::JobNotFound(_) => Code::JobNotFound,
@@ -326,6 +335,7 @@ impl CatalogError {
             | Self::PointChanged { point, .. }
             | Self::RecoveryPointDeleted { point, .. }
             | Self::PointUnderLegalHold(point)
+            | Self::PointLocked { point, .. }
             | Self::NewestGoodPoint(point)
             | Self::PointNotDue { point, .. }
             | Self::RetentionShortened { point, .. } => Some(format!("recovery point {point}")),

@@ -13,7 +13,7 @@ use crate::due::{is_under_way, place};
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::keys::{Key, PK};
-use crate::move_point::placed;
+use crate::move_point::{locked_as_read, placed};
 use crate::record::{Record, decode, nested, text};
 use crate::write::Written;
 
@@ -100,7 +100,8 @@ impl Catalog {
             return Err(CatalogError::RetentionShortened { point: point.id, until });
         }
         let after = RecoveryPoint { retention: retention.clone(), ..point.clone() };
-        let change = locked_as_read(point).set("retention", nested(&point.key(), retention)?);
+        let change =
+            locked_as_read(Expression::new(), point).set("retention", nested(&point.key(), retention)?);
         let change = if is_under_way(point.state) { change } else { placed(change, place(&after)) };
         match self.change_point(point, change).await {
             Err(CatalogError::PointChanged { .. }) => {
@@ -130,20 +131,13 @@ impl Catalog {
             if there.locked_until.is_some_and(|recorded| recorded >= until) {
                 return Ok(there);
             }
-            let locked = locked_as_read(&there).set("locked_until", text(until)).only_if_present(PK);
+            let locked = Expression::new().set("locked_until", text(until)).only_if_present(PK);
+            let locked = locked_as_read(locked, &there);
             if let Written::Done(item) = self.update(&there.key(), locked).await? {
                 return decode(item);
             }
         }
         Err(changes_all_the_time(instance, point))
-    }
-}
-
-/// Demands that the locks of `point` are as they were read.
-fn locked_as_read(point: &RecoveryPoint) -> Expression {
-    match point.locked_until {
-        Some(until) => Expression::new().only_if("locked_until", text(until)),
-        None => Expression::new().only_if_absent("locked_until"),
     }
 }
 

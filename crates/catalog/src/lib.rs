@@ -9,8 +9,9 @@
 //!   be repeated after it.
 //! - A period is claimed in that transaction alone, by one point.
 //! - What is due is found by reading what is due: the index is sparse, and it changes with the point, in one write.
-//! - Retention never deletes the newest good point of an instance, nor one under legal hold, nor one whose time is not
-//!   over: a condition of the one write that begins a deletion ([`Catalog::begin_expiry`]).
+//! - Nothing deletes a point that is locked or under legal hold; retention never deletes the newest good point of an
+//!   instance, nor one whose time is not over: conditions of the one write that begins a deletion
+//!   ([`Catalog::begin_expiry`]).
 //! - An ended job stays as it ended. A job and what its end means for its instance change together.
 //! - A record that cannot be decoded is an error, never skipped.
 //! - Nothing here reads a clock: `now` is an argument.

@@ -5,7 +5,7 @@
 //!
 //! **Deletion.** [`Catalog::begin_expiry`] is the one way into `Expiring`. In one transaction it takes the point from
 //! its instance's count and makes sure of what retention must never get wrong, whatever plan led to it: the point's
-//! time is over, it is under no legal hold, its instance does not keep its points for ever, and the newest good point
+//! time is over, it is neither locked nor under legal hold, its instance does not keep its points for ever, and the newest good point
 //! is another, which is there and good at that moment; or its instance's data was deleted and the time for undoing that
 //! is over. The objects are erased after it, and [`PointState::Expired`] says that they are.
 
@@ -67,7 +67,7 @@ impl Catalog {
     /// locked, deleted) is its caller's.
     ///
     /// # Errors
-    /// `PointNotMoved` where the table of transitions lacks the move, or it is into `Expiring`
+    /// `PointNotMoved` where the table of transitions lacks the move, `CatalogConflict` where it is into `Expiring`
     /// ([`Catalog::begin_expiry`]). `PointChanged` where the point's state or retention is another by now. The same
     /// call again succeeds and changes nothing.
     pub async fn move_point(
@@ -101,8 +101,8 @@ impl Catalog {
     /// # Errors
     /// By `Retention`: `PointNotDue`, `NewestGoodPoint`, `ProtectionStopped` where the instance keeps its points for
     /// ever or its data is deleted. By `DataDeletion`: `SoftDeletionEnds`, `ProtectionNotChanged` where it is not
-    /// deleted. By either: `PointUnderLegalHold`, `PointNotMoved`, `PointChanged`, `InstanceNotFound`. The same call
-    /// again succeeds and changes nothing.
+    /// deleted. By either: `PointUnderLegalHold`, `PointLocked`, `PointNotMoved`, `PointChanged`, `InstanceNotFound`.
+    /// The same call again succeeds and changes nothing.
     pub async fn begin_expiry(
         &self,
         point: &RecoveryPoint,
@@ -115,13 +115,16 @@ impl Catalog {
         if ground == ExpiryGround::Retention && until > now {
             return Err(CatalogError::PointNotDue { point: point.id, until });
         }
+        if let Some(until) = point.locked_until.filter(|until| *until > now) {
+            return Err(CatalogError::PointLocked { point: point.id, until });
+        }
         // Due from now on, until its objects are gone: whoever dies in between, it is found again.
         let change = PointChange { next_due: NextDue::At(now), ..PointChange::default() };
         let after = after(point, PointState::Expiring, &change);
         let free = Expression::new()
             .only_if_absent("legal_hold")
             .or(Expression::new().only_if("legal_hold", AttributeValue::Bool(false)));
-        let expiring = as_read(moving(free, point, &after, &change)?, point);
+        let expiring = locked_as_read(as_read(moving(free, point, &after, &change)?, point), point);
         let mut transaction = Transaction::new().update(Part::Point, point.key(), expiring);
         let mut letting_go = Expression::new().add(POINTS, -1);
         match ground {
@@ -131,9 +134,7 @@ impl Catalog {
                     Some(newest) => return Err(CatalogError::NewestGoodPoint(newest)),
                     None => return Err(no_good_point(point.instance, "it has no good point".to_owned())),
                 };
-                let good = PointState::ALL.into_iter().filter(|state| state.is_good()).map(word);
-                let good = Expression::new().only_if_one_of("state", good);
-                transaction = transaction.check(Part::Newest, Key::Point(point.instance, newest), good);
+                transaction = transaction.check(Part::Newest, Key::Point(point.instance, newest), good());
                 letting_go = letting_go
                     .only_if("latest_point", text(newest))
                     .only_if_not("stopped", text(StopMode::RetainForever))
@@ -164,14 +165,17 @@ impl Catalog {
         for _ in 0..ATTEMPTS {
             let transaction = Transaction::new().update(Part::Point, point.key(), damaged.clone());
             let transaction = if self.stored_instance(point.instance).await?.latest_point == Some(point.id) {
-                let newest = Expression::new().only_if("latest_point", text(point.id));
-                let next = match self.newest_good_of(point.instance, Some(point.id)).await? {
-                    Some(next) => newest
+                let noted = Expression::new().only_if("latest_point", text(point.id));
+                if let Some(next) = self.newest_good_of(point.instance, Some(point.id)).await? {
+                    let noted = noted
                         .set("latest_point", text(next.id))
-                        .set("latest_consistent_at", text(next.consistent_at)),
-                    None => newest.remove("latest_point").remove("latest_consistent_at"),
-                };
-                transaction.update(Part::Instance, key.clone(), next)
+                        .set("latest_consistent_at", text(next.consistent_at));
+                    let transaction = transaction.update(Part::Instance, key.clone(), noted);
+                    transaction.check(Part::Newest, next.key(), good())
+                } else {
+                    let noted = noted.remove("latest_point").remove("latest_consistent_at");
+                    transaction.update(Part::Instance, key.clone(), noted)
+                }
             } else {
                 let older = Expression::new().only_if_not("latest_point", text(point.id));
                 transaction.check(Part::Instance, key.clone(), older)
@@ -250,6 +254,20 @@ fn as_read(change: Expression, point: &RecoveryPoint) -> Expression {
         Some(archive) => change.only_if("retention.archive.until", text(archive.until)),
         None => change.only_if_absent("retention.archive"),
     }
+}
+
+/// Demands that the locks of `point` are as they were read.
+pub(crate) fn locked_as_read(change: Expression, point: &RecoveryPoint) -> Expression {
+    match point.locked_until {
+        Some(until) => change.only_if("locked_until", text(until)),
+        None => change.only_if_absent("locked_until"),
+    }
+}
+
+/// Demands that a point is good.
+fn good() -> Expression {
+    let good = PointState::ALL.into_iter().filter(|state| state.is_good()).map(word);
+    Expression::new().only_if_one_of("state", good)
 }
 
 /// Why `point` was not moved to `after`; the point as it stands, where that was done before.

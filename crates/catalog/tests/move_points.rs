@@ -284,6 +284,38 @@ async fn a_point_under_legal_hold_is_not_deleted_by_anything() {
 }
 
 #[tokio::test]
+async fn a_locked_point_is_not_deleted_before_its_lock_ends() {
+    let catalog = table().await.catalog;
+    let (shop, points) = with_points(&catalog, 1, [10, 20]).await;
+    let until = at(3_000_000_000);
+    let locked = catalog.record_lock(shop.id, points[0].id, until).await.unwrap();
+    let before = until.checked_sub(SignedDuration::from_nanos(1)).unwrap();
+    let early = catalog.begin_expiry(&locked, ExpiryGround::Retention, before).await.unwrap_err();
+    assert_eq!(early.code(), Code::ObjectLocked);
+    // Locked since it was read.
+    let stale = catalog.begin_expiry(&points[0], ExpiryGround::Retention, before).await.unwrap_err();
+    assert!(matches!(stale, CatalogError::PointChanged { .. }), "{stale:?}");
+    assert_eq!(catalog.point(shop.id, points[0].id).await.unwrap(), locked);
+    catalog.begin_expiry(&locked, ExpiryGround::Retention, until).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_points_damaged_at_once_none_is_noted_as_the_newest_good_one() {
+    let catalog = table().await.catalog;
+    let (shop, points) = with_points(&catalog, 1, [10, 20, 30, 40, 50]).await;
+    let change = PointChange::default();
+    for (newer, older, good) in [(4, 3, 2), (2, 1, 0)] {
+        let (one, two) = tokio::join!(
+            catalog.move_point(&points[newer], PointState::Damaged, &change),
+            catalog.move_point(&points[older], PointState::Damaged, &change),
+        );
+        assert_eq!((one.unwrap().state, two.unwrap().state), (PointState::Damaged, PointState::Damaged));
+        let noted = catalog.instance_facts(shop.id).await.unwrap().newest_good.unwrap();
+        assert_eq!(noted.id, points[good].id);
+    }
+}
+
+#[tokio::test]
 async fn a_stop_that_keeps_all_wins_over_a_plan_that_was_made_before() {
     let catalog = table().await.catalog;
     let (shop, points) = with_points(&catalog, 1, [10, 20, 30]).await;
