@@ -10,7 +10,7 @@ use permafrost_domain::retention::StampedRetention;
 use permafrost_vault::object_lock::LegalHold;
 use permafrost_vault::{Manifest, ObjectRef, ObjectVersion, PointLayout, Store};
 
-use crate::objects::{PointObjects, for_each, plan_of};
+use crate::objects::{PointObjects, for_each};
 use crate::tools::Tools;
 
 /// Locks the objects of a point that is about to be committed: between the manifest, which lies in the store as
@@ -31,7 +31,7 @@ pub async fn lock_point(
     if tools.config.immutability.lock_mode().is_none() {
         return Ok(None);
     }
-    let plan = plan_of(tools, layout).await?;
+    let plan = tools.store.current_version(layout, PointLayout::PLAN).await?;
     let objects = PointObjects::committed(manifest, ObjectVersion::from(written), plan);
     lock_objects(tools, layout, &objects, retention, now).await
 }

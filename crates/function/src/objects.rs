@@ -1,8 +1,8 @@
 //! The objects of a committed point, by what the catalog, the manifest and `archive.json` say of them.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use permafrost_domain::Fault;
 use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_domain::{Code, Fault};
 use permafrost_vault::{Erasure, Manifest, ObjectVersion, PointLayout, Store, VaultError};
 
 use crate::point::{OpenPoint, manifest_ref};
@@ -29,11 +29,11 @@ impl PointObjects {
     /// The objects of `point`.
     ///
     /// # Errors
-    /// Manifest or `archive.json` cannot be read, or the plan cannot be found: nothing is known then.
+    /// Manifest or `archive.json` cannot be read: nothing is known then.
     pub async fn of(tools: &Tools, point: &RecoveryPoint) -> Result<Self, Fault> {
         let open = OpenPoint::open(tools, point).await?;
         let manifest = manifest_ref(point)?;
-        let plan = plan_of(tools, &open.layout).await?;
+        let plan = tools.store.current_version(&open.layout, PointLayout::PLAN).await?;
         let mut objects = Self::committed(&open.manifest, ObjectVersion::from(&manifest), plan);
         if let (Some(reference), Some(archive)) = (&point.archive, &open.archive) {
             let (key, version) = (reference.key.clone(), reference.version.clone());
@@ -43,10 +43,10 @@ impl PointObjects {
         Ok(objects)
     }
 
-    /// The objects of a point in the backup store.
-    pub fn committed(manifest: &Manifest, written: ObjectVersion, plan: ObjectVersion) -> Self {
+    /// The objects of a point in the backup store. The plan is needed by nobody who reads the point, and may be gone.
+    pub fn committed(manifest: &Manifest, written: ObjectVersion, plan: Option<ObjectVersion>) -> Self {
         let mut descriptions: Vec<_> = manifest.descriptions().map(ObjectVersion::from).collect();
-        descriptions.push(plan);
+        descriptions.extend(plan);
         let segments = manifest.segments().map(ObjectVersion::from).collect();
         Self { manifest: written, descriptions, segments, archived: Vec::new() }
     }
@@ -61,16 +61,6 @@ impl PointObjects {
     pub fn hot(&self) -> impl Iterator<Item = &ObjectVersion> {
         std::iter::once(&self.manifest).chain(&self.descriptions)
     }
-}
-
-/// The plan of a point. Nothing names its version: it was written once, before anything that names versions.
-pub(crate) async fn plan_of(tools: &Tools, layout: &PointLayout) -> Result<ObjectVersion, Fault> {
-    let plan = tools.store.current_version(layout, PointLayout::PLAN).await?;
-    plan.ok_or_else(|| {
-        let key = layout.key(PointLayout::PLAN);
-        Fault::new(Code::ObjectMissing, "the plan of the backup is not in the store")
-            .on(format!("object {key}"))
-    })
 }
 
 /// Does the same with every object of a list in `store`, some at a time, until one fails.

@@ -30,7 +30,8 @@ use crate::due::{busy_instances, deleted_instances, due_points, points_there};
 /// The most points that one run acts on: the Map's items travel in a payload of 256 KB.
 const MAX_ITEMS: usize = 600;
 
-/// After how long a point is looked at again that a person's decision keeps.
+/// After how long a point is looked at again that is due and kept: each run begins with what has been due the longest,
+/// and would come no further.
 const UNTIL_LOOKED_AT_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// The step's input.
@@ -217,16 +218,18 @@ impl Run<'_> {
             KeepReason::Locked { until }
             | KeepReason::Rehydrated { until }
             | KeepReason::NotDue { due: until } => until,
-            KeepReason::LegalHold | KeepReason::RetainedForever | KeepReason::SoftDeleted { .. } => {
+            KeepReason::LegalHold
+            | KeepReason::RetainedForever
+            | KeepReason::SoftDeleted { .. }
+            | KeepReason::DataNotDeleted
+            | KeepReason::NewestGoodPoint
+            | KeepReason::NoGoodPointKnown => {
                 self.now.saturating_add(UNTIL_LOOKED_AT_AGAIN).unwrap_or(Timestamp::MAX)
             }
             KeepReason::OfAnotherInstance
             | KeepReason::Deleted
             | KeepReason::Rehydrating
             | KeepReason::Archiving
-            | KeepReason::DataNotDeleted
-            | KeepReason::NewestGoodPoint
-            | KeepReason::NoGoodPointKnown
             | KeepReason::LimitReached { .. } => return Ok(()),
         };
         Ok(self.tools.catalog.postpone_point(point, until).await?)

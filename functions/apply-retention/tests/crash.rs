@@ -92,13 +92,15 @@ async fn checked(vault: &Vault, point: &TestPoint, objects: impl Iterator<Item =
 async fn archiving_ends_the_same_wherever_it_dies() {
     let vault = Vault::new(Immutability::Enabled).await;
     let expected: Vec<_> = [descriptions(&[PointLayout::ARCHIVE]), segments(Place::Archive)].concat();
+    let kill = Kill::default();
+    let dying = vault.dying_tools(&kill);
     let mut deaths = 0;
     for moment in [Moment::Before, Moment::After] {
         for call in 0.. {
             let death = format!("died {moment:?} call {call}");
             let point = vault.commit(BACKUP_UNTIL, Some(ARCHIVE_UNTIL)).await;
-            let kill = Kill::new(call, moment);
-            let first = tier(&vault.dying_tools(&kill), &vault, &point).await;
+            kill.arm(call, moment);
+            let first = tier(&dying, &vault, &point).await;
             assert_whole(&vault, &point, &death).await;
             if kill.has_struck() {
                 deaths += 1;
@@ -132,6 +134,8 @@ async fn deleting_from_the_archive_store_ends_the_same_wherever_it_dies() {
 
 async fn deleting_ends_the_same(archive_until: Option<&str>) {
     let vault = Vault::new(Immutability::Disabled).await;
+    let kill = Kill::default();
+    let dying = vault.dying_tools(&kill);
     let mut deaths = 0;
     for moment in [Moment::Before, Moment::After] {
         for call in 0.. {
@@ -140,8 +144,8 @@ async fn deleting_ends_the_same(archive_until: Option<&str>) {
             if archive_until.is_some() {
                 tier(&vault.tools, &vault, &point).await.unwrap();
             }
-            let kill = Kill::new(call, moment);
-            let first = expire(&vault.dying_tools(&kill), &vault, &point).await;
+            kill.arm(call, moment);
+            let first = expire(&dying, &vault, &point).await;
             assert_whole(&vault, &point, &death).await;
             if kill.has_struck() {
                 deaths += 1;

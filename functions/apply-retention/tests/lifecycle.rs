@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use apply_retention::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -13,13 +14,16 @@ use bytes::Bytes;
 use expire_recovery_point::Ground;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::JobOutcome;
+use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::immutability::{Immutability, LockMode};
-use permafrost_domain::job::Operation;
+use permafrost_domain::job::{Job, Operation, RehydrationOrder};
 use permafrost_domain::recovery_point::PointState;
 use permafrost_domain::retention::DueAction;
+use permafrost_domain::tiering::{RehydrationDays, RehydrationPriority};
 use permafrost_domain::{Code, Fault, JobId, PointId};
 use permafrost_function::lock::hold_point;
-use permafrost_function::step::PointStep;
+use permafrost_function::point::OpenPoint;
+use permafrost_function::step::{JobStep, PointStep, Progressed};
 use permafrost_vault::object_lock::LegalHold;
 use permafrost_vault::{ObjectVersion, PointLayout};
 use sweep_orphans::Scope;
@@ -105,15 +109,17 @@ async fn what_a_death_left_behind_is_finished_by_the_next_run() {
     let vault = Vault::new(Immutability::Disabled).await;
     let point = vault.commit(BACKUP_UNTIL, Some(ARCHIVE_UNTIL)).await;
     // Dies after the catalog has called the point archived.
+    let kill = support::Kill::default();
+    let dying = vault.dying_tools(&kill);
     for call in 0.. {
-        let kill = support::Kill::new(call, support::Moment::After);
+        kill.arm(call, support::Moment::After);
         let step = PointStep {
             job: JobId::new(at(WHEN_ARCHIVED), 1),
             instance: vault.instance.id,
             point: point.id,
             now: Some(at(WHEN_ARCHIVED)),
         };
-        let died = tier_to_archive::handle(&vault.dying_tools(&kill), step).await;
+        let died = tier_to_archive::handle(&dying, step).await;
         assert!(died.is_err());
         if vault.point(point.id).await.state == PointState::Archived {
             break;
@@ -135,7 +141,6 @@ async fn what_cannot_be_read_is_not_deleted() {
     let damages = [
         (PointLayout::MANIFEST, Damage::Gone, Code::ObjectMissing),
         (PointLayout::MANIFEST, Damage::OtherBytes, Code::ChecksumMismatch),
-        (PointLayout::PLAN, Damage::Gone, Code::ObjectMissing),
         (PointLayout::ARCHIVE, Damage::Gone, Code::ObjectMissing),
         (PointLayout::ARCHIVE, Damage::OtherBytes, Code::ChecksumMismatch),
     ];
@@ -246,6 +251,65 @@ async fn a_legal_hold_keeps_every_object() {
     assert_eq!(vault.objects(&point).await, BTreeMap::new());
 }
 
+/// An archived point is readable for the days that were asked for, from the archive store, and archived again after
+/// them. Without an order it is not rehydrated; nothing is read of it before.
+#[tokio::test]
+async fn an_archived_point_is_rehydrated_and_read() {
+    let vault = Vault::new(Immutability::Disabled).await;
+    let point = vault.commit(BACKUP_UNTIL, Some("2090-01-01T00:00:00Z")).await;
+    tier(&vault, point.id, Some(at(WHEN_ARCHIVED)), JobId::new(at(WHEN_ARCHIVED), 1)).await.unwrap();
+    let open = async || OpenPoint::to_restore(&vault.tools, vault.instance.id, point.id).await;
+    assert_eq!(open().await.unwrap_err().code, Code::RecoveryPointNotAvailable);
+    OpenPoint::to_describe(&vault.tools, vault.instance.id, point.id)
+        .await
+        .expect("its manifest stays readable");
+
+    let now = permafrost_function::clock::now();
+    let mut job = Job::queued(JobId::new(now, 3), Operation::Rehydrate, &vault.instance, now);
+    job.rehydration = Some(RehydrationOrder {
+        point: point.id,
+        priority: RehydrationPriority::High,
+        days: RehydrationDays::try_from(10).unwrap(),
+    });
+    vault.tools.catalog.open_job(&job).await.unwrap();
+    let step = || rehydrate_point::handle(&vault.tools, JobStep { job: job.id });
+    assert_eq!(step().await.unwrap(), Progressed::Running);
+    assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating);
+    while step().await.unwrap() == Progressed::Running {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let rehydrated = vault.point(point.id).await;
+    let until = rehydrated.rehydrated_until.unwrap();
+    assert_eq!(rehydrated.state, PointState::Rehydrated);
+    assert!(until >= now + SignedDuration::from_hours(9 * 24), "until {until}");
+    let opened = open().await.unwrap();
+    for segment in opened.manifest.segments() {
+        opened.store.get(&point.layout, segment).await.unwrap();
+    }
+    assert!(!vault.objects(&point).await.contains_key(&(Place::Backup, PointLayout::segment(1, "a", 0))));
+
+    // A restore that may not rehydrate is told so, when the time is over.
+    vault
+        .tools
+        .catalog
+        .close_job(job.id, &JobOutcome::Completed { warnings: Vec::new() }, now)
+        .await
+        .unwrap();
+    let late = (until + SignedDuration::from_mins(5)).to_string();
+    assert_eq!(plan(&vault, &late).await.unwrap(), []);
+    assert_eq!(vault.point(point.id).await.state, PointState::Archived);
+    let mut other = Job::queued(JobId::new(now, 4), Operation::Rehydrate, &vault.instance, now);
+    other.files = Some(Box::new(FilesOrder {
+        point: point.id,
+        target: FilesTarget { bucket: "restores".parse().unwrap(), prefix: "here".parse().unwrap() },
+        format: FileFormat::Directory,
+        compression: FileCompression::default(),
+    }));
+    vault.tools.catalog.open_job(&other).await.unwrap();
+    let fault = rehydrate_point::handle(&vault.tools, JobStep { job: other.id }).await.unwrap_err();
+    assert_eq!(fault.code, Code::RecoveryPointArchived);
+}
+
 /// The sweeper deletes what no point names and what runs have left that ended without a commit: after a week, and not
 /// where nobody knows what it is.
 #[tokio::test]
@@ -269,7 +333,7 @@ async fn what_nobody_names_is_swept_away_after_a_week() {
         folders.push((job, TestPoint { id: layout.point(), layout, manifest: point.manifest.clone() }));
     }
     for (job, _) in &folders[..2] {
-        let job = permafrost_domain::job::Job::queued(*job, Operation::RestoreFiles, &vault.instance, made);
+        let job = Job::queued(*job, Operation::RestoreFiles, &vault.instance, made);
         vault.tools.catalog.open_job(&job).await.unwrap();
     }
     let failed = JobOutcome::Failed(Fault::new(Code::SnapshotLost, "lost"));

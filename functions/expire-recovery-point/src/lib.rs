@@ -14,7 +14,7 @@ use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId};
 use permafrost_function::Tools;
 use permafrost_function::objects::{PointObjects, for_each};
-use permafrost_function::postpone::postpone_locked;
+use permafrost_function::postpone::{postpone_failed, postpone_locked};
 use permafrost_function::step::Done;
 use permafrost_vault::store::{Written, parse_document, write_document};
 use permafrost_vault::{Erasure, ObjectVersion, PointLayout, Store, VaultError};
@@ -64,10 +64,26 @@ impl From<Ground> for ExpiryGround {
 /// cannot be read, or the catalog says that the point stays; nothing was deleted then.
 pub async fn handle(tools: &Tools, input: Input) -> Result<Done, Fault> {
     let now = tools.config.clock.time(input.now)?;
-    let mut point = tools.catalog.point(input.instance, input.point).await?;
+    let point = tools.catalog.point(input.instance, input.point).await?;
+    match expire(tools, point.clone(), input.ground, now).await {
+        Err(fault) => {
+            // As it is now: it may have been given up.
+            let point = tools.catalog.point(input.instance, input.point).await.unwrap_or(point);
+            Err(postpone_failed(tools, &point, fault, now).await)
+        }
+        done => done,
+    }
+}
+
+async fn expire(
+    tools: &Tools,
+    mut point: RecoveryPoint,
+    ground: Ground,
+    now: Timestamp,
+) -> Result<Done, Fault> {
     let layout = PointLayout::new(point.instance, point.id);
     if !matches!(point.state, PointState::Expiring | PointState::Expired) {
-        point = begin(tools, &layout, &point, input.ground, now).await?;
+        point = begin(tools, &layout, &point, ground, now).await?;
     }
     if point.state == PointState::Expiring {
         if let Err(error) = erase(tools, &layout, &point).await? {

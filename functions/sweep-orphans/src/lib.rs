@@ -2,8 +2,8 @@
 //!
 //! This is the one place that finds objects by listing, so it deletes only what it has evidence against, and nothing
 //! that is younger than a week. For each point's folder the catalog is asked after the list was read:
-//! - the point is there: what its manifest, or `archive.json`, does not name goes; segments of an archived point belong
-//!   in the archive store alone. A point that is being moved or deleted is left to whoever does that;
+//! - the point is there: what neither its manifest nor `archive.json` names goes. A point that is being moved or deleted
+//!   is left to whoever does that, as are the old segments of one that was archived;
 //! - the point is deleted: everything goes;
 //! - there is no such point, and its backup job has ended: everything goes;
 //! - there is no such point, and its job runs, or nobody knows it: everything stays. Where a catalog was lost, every
@@ -137,13 +137,7 @@ async fn orphans(tools: &Tools, folder: &Folder, output: &mut Output) -> Result<
             PointState::Expired => Ok(folder.everything()),
             PointState::Archiving | PointState::Expiring | PointState::Damaged => Ok(Vec::new()),
             _ if folder.is_tidy(&point) => Ok(Vec::new()),
-            _ => {
-                let mut named = PointObjects::of(tools, &point).await?;
-                if point.archive.is_some() {
-                    named.segments.clear();
-                }
-                Ok(folder.unnamed(&named))
-            }
+            _ => Ok(folder.unnamed(&PointObjects::of(tools, &point).await?)),
         },
         Err(fault) if fault.code == Code::RecoveryPointNotFound => {
             match tools.catalog.job_status(id.backup_job()).await.map_err(Fault::from) {

@@ -20,7 +20,7 @@ use permafrost_function::Tools;
 use permafrost_function::lock::lock_until;
 use permafrost_function::objects::{AT_ONCE, for_each};
 use permafrost_function::point::OpenPoint;
-use permafrost_function::postpone::postpone_locked;
+use permafrost_function::postpone::{postpone_failed, postpone_locked};
 use permafrost_function::step::{PointStep, Progressed};
 use permafrost_vault::store::write_document;
 use permafrost_vault::{Archive, ObjectRef, ObjectVersion, PointLayout, Store, VaultError};
@@ -38,7 +38,23 @@ const BUDGET: Duration = Duration::from_mins(10);
 pub async fn handle(tools: &Tools, step: PointStep) -> Result<Progressed, Fault> {
     let deadline = Instant::now() + BUDGET;
     let now = tools.config.clock.time(step.now)?;
-    let mut point = tools.catalog.point(step.instance, step.point).await?;
+    let point = tools.catalog.point(step.instance, step.point).await?;
+    match archive(tools, point.clone(), now, deadline).await {
+        Err(fault) => {
+            // As it is now: the copies may have been named.
+            let point = tools.catalog.point(step.instance, step.point).await.unwrap_or(point);
+            Err(postpone_failed(tools, &point, fault, now).await)
+        }
+        done => done,
+    }
+}
+
+async fn archive(
+    tools: &Tools,
+    mut point: RecoveryPoint,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<Progressed, Fault> {
     if point.state == PointState::Available {
         point = begin(tools, &point, now).await?;
     }

@@ -1,7 +1,6 @@
 //! A process that dies at its n-th call of a service, before the call is sent or after it took effect.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -22,12 +21,21 @@ pub(crate) enum Moment {
     After,
 }
 
-/// Fails the n-th call of all clients that have it, and every call after it.
-#[derive(Debug, Clone)]
-pub(crate) struct Kill {
+/// Fails the n-th call of all clients that have it, and every call after it, until it is armed anew.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kill(Arc<Mutex<Armed>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Armed {
     at: usize,
     moment: Moment,
-    calls: Arc<AtomicUsize>,
+    calls: usize,
+}
+
+impl Default for Armed {
+    fn default() -> Self {
+        Self { at: usize::MAX, moment: Moment::Before, calls: 0 }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +46,19 @@ impl Storable for CallNumber {
 }
 
 impl Kill {
-    /// Dies at the call `at`, counted from 0.
-    pub(crate) fn new(at: usize, moment: Moment) -> Self {
-        Self { at, moment, calls: Arc::default() }
+    /// Dies at the call `at` from now on, counted from 0.
+    pub(crate) fn arm(&self, at: usize, moment: Moment) {
+        *self.armed() = Armed { at, moment, calls: 0 };
     }
 
     /// Whether there were as many calls.
     pub(crate) fn has_struck(&self) -> bool {
-        self.calls.load(Ordering::SeqCst) > self.at
+        let armed = *self.armed();
+        armed.calls > armed.at
+    }
+
+    fn armed(&self) -> MutexGuard<'_, Armed> {
+        self.0.lock().unwrap()
     }
 }
 
@@ -61,15 +74,14 @@ impl Intercept for Kill {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if self.moment == Moment::After && !is_write(context.request()) {
-            return if self.has_struck() { Err("killed before the call".into()) } else { Ok(()) };
+        let mut armed = self.armed();
+        let is_dead = armed.calls > armed.at;
+        if armed.moment == Moment::Before || is_write(context.request()) {
+            bag.interceptor_state().store_put(CallNumber(armed.calls));
+            armed.calls += 1;
         }
-        let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        bag.interceptor_state().store_put(CallNumber(number));
-        if number > self.at || (number == self.at && self.moment == Moment::Before) {
-            return Err("killed before the call".into());
-        }
-        Ok(())
+        let dies_before = armed.moment == Moment::Before && armed.calls > armed.at;
+        if is_dead || dies_before { Err("killed before the call".into()) } else { Ok(()) }
     }
 
     fn modify_before_deserialization(
@@ -78,8 +90,8 @@ impl Intercept for Kill {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let number = bag.load::<CallNumber>().map_or(usize::MAX, |number| number.0);
-        if number == self.at { Err("killed after the call".into()) } else { Ok(()) }
+        let number = bag.load::<CallNumber>().map(|number| number.0);
+        if number == Some(self.armed().at) { Err("killed after the call".into()) } else { Ok(()) }
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn at(text: &str) -> Timestamp {
 pub(crate) struct Vault {
     pub(crate) instance: Instance,
     pub(crate) tools: Tools,
+    s3: aws_sdk_s3::Client,
     sdk: SdkConfig,
     config: Config,
     points: AtomicU32,
@@ -79,7 +80,7 @@ impl Vault {
         }
         create_table(&aws_sdk_dynamodb::Client::new(&sdk), &config.table_name).await;
         let instance = instance();
-        let vault = Self { instance, tools, sdk, config, points: AtomicU32::new(0) };
+        let vault = Self { instance, tools, s3, sdk, config, points: AtomicU32::new(0) };
         let newest = vault.record_of_newest();
         let mut instance = vault.instance.clone();
         instance.latest_point = Some(newest.id);
@@ -109,11 +110,10 @@ impl Vault {
     /// How many versions there are of each object of a point, by store and name.
     pub(crate) async fn objects(&self, point: &TestPoint) -> BTreeMap<(Place, String), usize> {
         let mut objects = BTreeMap::new();
-        let s3 = self.s3();
         for (place, store) in [(Place::Backup, &self.tools.store), (Place::Archive, &self.tools.archive)] {
             let prefix = point.layout.key("");
             let listed =
-                s3.list_object_versions().bucket(store.bucket()).prefix(&prefix).send().await.unwrap();
+                self.s3.list_object_versions().bucket(store.bucket()).prefix(&prefix).send().await.unwrap();
             assert!(listed.delete_markers().is_empty(), "a deletion without a version");
             for version in listed.versions() {
                 let name = version.key().unwrap().strip_prefix(&prefix).unwrap().to_owned();
@@ -121,10 +121,6 @@ impl Vault {
             }
         }
         objects
-    }
-
-    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
-        aws_sdk_s3::Client::new(&self.sdk)
     }
 
     pub(crate) fn dynamo(&self) -> aws_sdk_dynamodb::Client {
