@@ -132,7 +132,7 @@ impl PolicySpec {
 
     /// The policy as YAML, with everything said that was left to its default.
     pub fn to_yaml(&self) -> String {
-        yaml::text(&PolicyForm::from(self))
+        yaml::Yaml(&PolicyForm::from(self)).to_string()
     }
 
     /// What the policy does, in sentences, one a line.

@@ -15,6 +15,7 @@ pub(super) fn spec(root: &Node) -> Result<PolicySpec, PolicyProblems> {
     match (PolicyProblems::of(reader.problems), spec) {
         (None, Some(spec)) => Ok(spec),
         (Some(problems), _) => Err(problems),
+        // The reader returns nothing only where it has told a problem.
         (None, None) => Err(PolicyProblem {
             position: root.position,
             path: String::new(),

@@ -1,52 +1,53 @@
 //! Writes a policy as YAML: mappings in blocks, lists in one line.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
-use crate::policy::form::{CriteriaForm, DayForm, PolicyForm, RuleForm};
+use crate::policy::form::{CriteriaForm, DayForm, PolicyForm, RuleForm, ScheduleForm};
 
-/// The text of a policy.
-pub(super) fn text(policy: &PolicyForm) -> String {
-    let mut text = String::new();
-    // Writing into a string does not fail.
-    let _ = write(&mut text, policy);
-    text
+/// A policy whose text is YAML.
+pub(super) struct Yaml<'a>(pub(super) &'a PolicyForm);
+
+impl Display for Yaml<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(PolicyForm { schedule, retention }) = self;
+        if let Some(schedule) = schedule {
+            write_schedule(f, schedule)?;
+        }
+        writeln!(f, "retention:")?;
+        writeln!(f, "  week_starts_on: {}", retention.week_starts_on)?;
+        write_rule(f, "default", &retention.default)?;
+        let rules = [
+            ("daily", &retention.daily),
+            ("weekly", &retention.weekly),
+            ("monthly", &retention.monthly),
+            ("yearly", &retention.yearly),
+        ];
+        for (name, rule) in rules {
+            if let Some(rule) = rule {
+                write_rule(f, name, rule)?;
+            }
+        }
+        Ok(())
+    }
 }
 
-fn write(out: &mut String, policy: &PolicyForm) -> fmt::Result {
-    if let Some(schedule) = &policy.schedule {
-        writeln!(out, "schedule:")?;
-        writeln!(out, "  every: {}", schedule.every)?;
-        if let Some(interval) = schedule.interval {
-            writeln!(out, "  interval: {interval}")?;
-        }
-        if !schedule.on.is_empty() {
-            writeln!(out, "  on: {}", List(&schedule.on))?;
-        }
-        // Quoted: readers of YAML 1.1 take 02:00 for a number.
-        let times: Vec<String> = schedule.at.iter().map(|time| format!("\"{time}\"")).collect();
-        writeln!(out, "  at: {}", List(&times))?;
-        writeln!(out, "  time_zone: {}", schedule.time_zone)?;
-        writeln!(out, "  start_window: {}", schedule.start_window)?;
+fn write_schedule(out: &mut fmt::Formatter<'_>, schedule: &ScheduleForm) -> fmt::Result {
+    writeln!(out, "schedule:")?;
+    writeln!(out, "  every: {}", schedule.every)?;
+    if let Some(interval) = schedule.interval {
+        writeln!(out, "  interval: {interval}")?;
     }
-    let retention = &policy.retention;
-    writeln!(out, "retention:")?;
-    writeln!(out, "  week_starts_on: {}", retention.week_starts_on)?;
-    write_rule(out, "default", &retention.default)?;
-    let rules = [
-        ("daily", &retention.daily),
-        ("weekly", &retention.weekly),
-        ("monthly", &retention.monthly),
-        ("yearly", &retention.yearly),
-    ];
-    for (name, rule) in rules {
-        if let Some(rule) = rule {
-            write_rule(out, name, rule)?;
-        }
+    if !schedule.on.is_empty() {
+        writeln!(out, "  on: {}", List(&schedule.on))?;
     }
-    Ok(())
+    // Quoted: readers of YAML 1.1 take 02:00 for a number.
+    let times: Vec<String> = schedule.at.iter().map(|time| format!("\"{time}\"")).collect();
+    writeln!(out, "  at: {}", List(&times))?;
+    writeln!(out, "  time_zone: {}", schedule.time_zone)?;
+    writeln!(out, "  start_window: {}", schedule.start_window)
 }
 
-fn write_rule(out: &mut String, name: &str, rule: &RuleForm) -> fmt::Result {
+fn write_rule(out: &mut fmt::Formatter<'_>, name: &str, rule: &RuleForm) -> fmt::Result {
     writeln!(out, "  {name}:")?;
     match &rule.criteria {
         None => {}
@@ -72,7 +73,7 @@ fn write_rule(out: &mut String, name: &str, rule: &RuleForm) -> fmt::Result {
     Ok(())
 }
 
-fn write_list<T: Display>(out: &mut String, name: &str, items: &[T]) -> fmt::Result {
+fn write_list<T: Display>(out: &mut fmt::Formatter<'_>, name: &str, items: &[T]) -> fmt::Result {
     if items.is_empty() { Ok(()) } else { writeln!(out, "      {name}: {}", List(items)) }
 }
 

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::calendar::TimeOfDay;
 use crate::schedule::zone::Zone;
 
-/// How far ahead an expression looks: longer than any point is kept.
+/// How far ahead an expression looks: ten years, the longest that a policy is made for, and one more.
 const HORIZON: SignedDuration = SignedDuration::from_hours(11 * 366 * 24);
 
 /// An EventBridge expression in UTC: `cron(0,30 1,2 * * ? *)`. It fires at every minute with every hour.
