@@ -181,7 +181,8 @@ fn policy(forms: [char; 4]) -> PolicySpec {
             's' => specific,
             _ => continue,
         };
-        text.push_str(&format!("  {name}: {{criteria: {criteria}, backup_store: {keep}}}\n"));
+        let rule = format!("  {name}: {{criteria: {criteria}, backup_store: {keep}}}\n");
+        text.push_str(&rule);
     }
     parse(&text)
 }

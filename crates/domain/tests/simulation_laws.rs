@@ -1,4 +1,5 @@
 //! Laws that hold for every policy, however its runs go.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,9 +9,11 @@ use permafrost_domain::immutability::Immutability;
 use permafrost_domain::policy::PolicySpec;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::retention::{
-    Criteria, DeletionMargins, DueAction, InstanceFacts, NewestGoodPoint, PeriodClaim, plan_retention,
+    Criteria, DeletionMargins, DueAction, InstanceFacts, NewestGoodPoint, PeriodClaim, Reason, plan_retention,
 };
-use permafrost_domain::simulate::{Course, Outcome, Simulation, StoreKind, diff, simulate, simulate_after};
+use permafrost_domain::simulate::{
+    ComingBackup, Course, Outcome, Simulation, StoreKind, diff, simulate, simulate_after,
+};
 use proptest::prelude::*;
 
 /// The time that is simulated: it has a leap day, and weeks that cross a year.
@@ -144,10 +147,10 @@ proptest! {
         let rules: Vec<_> = spec.retention.rules().collect();
         for point in run(&spec, &outcomes).points {
             let reasons = &point.retention.reasons;
-            let told: Vec<_> = reasons.iter().filter_map(|reason| reason.rule()).collect();
+            let told: Vec<_> = reasons.iter().filter_map(Reason::rule).collect();
             let names: Vec<_> = rules.iter().map(|rule| rule.name).collect();
             prop_assert_eq!(told, names, "a reason for each rule");
-            let highest = reasons.iter().find(|reason| reason.is_met()).and_then(|reason| reason.rule());
+            let highest = reasons.iter().find(|reason| reason.is_met()).and_then(Reason::rule);
             prop_assert_eq!(highest, Some(point.rule()));
             let rule = rules.iter().find(|rule| rule.name == point.rule()).unwrap();
             prop_assert_eq!(point.retention.backup_store_until, rule.backup_store.end(point.time));
@@ -275,7 +278,7 @@ proptest! {
             })
         });
         let diff = diff(&spec, &spec, &existing, Immutability::Disabled, from, until);
-        prop_assert!(diff.coming.iter().all(|backup| backup.is_unchanged()));
+        prop_assert!(diff.coming.iter().all(ComingBackup::is_unchanged));
         for change in diff.existing {
             prop_assert_eq!(change.before, change.after);
         }

@@ -21,7 +21,7 @@ use permafrost_function::{Tools, clock};
 use tokio::time::Instant;
 
 /// How long one call works before it asks to be called again; a function lives 900 s.
-const WORKS: Duration = Duration::from_secs(600);
+const WORKS: Duration = Duration::from_mins(10);
 
 /// Gives points their new retention, for some minutes.
 ///

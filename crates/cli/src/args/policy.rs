@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, civil};
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
 use permafrost_domain::immutability::Immutability;
 use permafrost_domain::policy::PolicyRef;
+use permafrost_domain::schedule::Zone;
 
 use super::stored_policy::{CreatePolicyArgs, EditPolicyArgs, ShowPolicyArgs};
 
@@ -150,12 +150,9 @@ pub(crate) struct InvalidStart(String);
 
 impl SimulationStart {
     /// The moment meant, in the zone of the policy.
-    pub(crate) fn moment(self, zone: &TimeZone) -> Timestamp {
+    pub(crate) fn moment(self, zone: &Zone) -> Timestamp {
         match self {
-            Self::Day(date) => zone
-                .to_ambiguous_timestamp(date.to_datetime(civil::Time::midnight()))
-                .compatible()
-                .unwrap_or(Timestamp::MIN),
+            Self::Day(date) => zone.first_instant(date, Time::midnight()),
             Self::At(moment) => moment,
         }
     }
@@ -171,6 +168,27 @@ impl FromStr for SimulationStart {
         match text.parse() {
             Ok(date) if digits => Ok(Self::Day(date)),
             _ => Err(InvalidStart(text.chars().take(40).collect())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulation_starts_at_a_day_of_the_zone_or_at_a_moment() {
+        let zone: Zone = "Australia/Sydney".parse().unwrap();
+        for (text, moment) in [
+            ("2027-01-01", "2026-12-31T13:00:00Z"),
+            ("2027-07-01", "2027-06-30T14:00:00Z"),
+            ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            ("2027-01-01T00:00:00+02:00", "2026-12-31T22:00:00Z"),
+        ] {
+            assert_eq!(text.parse::<SimulationStart>().unwrap().moment(&zone).to_string(), moment, "{text}");
+        }
+        for bad in ["", "2027", "2027-13-01", "2027-02-29", "20270101", "2027-01-01T00:00:00", "today"] {
+            assert!(bad.parse::<SimulationStart>().is_err(), "{bad}");
         }
     }
 }

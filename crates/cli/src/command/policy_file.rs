@@ -49,6 +49,7 @@ struct Checked<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'a PolicySpec>,
     explanation: Vec<String>,
+    cautions: Vec<String>,
     next_runs: Vec<Timestamp>,
     problems: Vec<&'a PolicyProblem>,
 }
@@ -62,16 +63,13 @@ fn check(file: &PolicyFile, console: &Console) -> Result<(), Fault> {
                 valid: true,
                 policy: Some(&policy),
                 explanation: policy.explain(),
+                cautions: policy.cautions(),
                 next_runs: runs.into_iter().flatten().take(NEXT_RUNS).map(|run| run.at).collect(),
                 problems: Vec::new(),
             };
             console.result(&checked, |checked| {
-                render::policy_explained(
-                    checked.file,
-                    &checked.explanation,
-                    &checked.next_runs,
-                    &policy.zone(),
-                )
+                let Checked { file, explanation, cautions, next_runs, .. } = checked;
+                render::policy_explained(file, explanation, cautions, next_runs, &policy.zone())
             })
         }
         Err(problems) => {
@@ -81,6 +79,7 @@ fn check(file: &PolicyFile, console: &Console) -> Result<(), Fault> {
                     valid: false,
                     policy: None,
                     explanation: Vec::new(),
+                    cautions: Vec::new(),
                     next_runs: Vec::new(),
                     problems: problems.iter().collect(),
                 };
@@ -137,7 +136,7 @@ fn diff(args: &DiffArgs, console: &Console) -> Result<(), Fault> {
 
 /// The time that is simulated.
 fn times(args: &SimulatedTimeArgs, policy: &PolicySpec) -> Result<(Timestamp, Timestamp), Fault> {
-    let from = args.from.map_or_else(super::now, |start| start.moment(policy.zone().rules()));
+    let from = args.from.map_or_else(super::now, |start| start.moment(&policy.zone()));
     let utc = from.to_zoned(jiff::tz::TimeZone::UTC);
     match utc.checked_add(Span::new().years(args.years)) {
         Ok(until) => Ok((from, until.timestamp())),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::civil::{Time, date};
@@ -10,21 +11,31 @@ use permafrost_domain::retention::{Lifetime, OnExpiry, Reason, RuleName};
 use permafrost_domain::schedule::Zone;
 use permafrost_domain::simulate::{SimulatedPoint, Simulation, StoreKind};
 
-use super::table::{Column, table};
+use super::table::{Column, MAX_COLUMNS, table};
 use super::timeline::{Caption, timeline};
 use super::units::{count, day, time};
 
 /// What the table says where a schedule makes no point.
 const NOTHING: &str = "The policy makes no point in this time: it has no schedule, or no run of it is due.";
 
-/// What a policy's file says, in words, and its next runs.
+/// What a policy's file says, in words, what it hardly means, and its next runs.
 pub(crate) fn policy_explained(
     file: &str,
     explanation: &[String],
+    cautions: &[String],
     next_runs: &[Timestamp],
     zone: &Zone,
 ) -> String {
-    let mut text = format!("{file} is a valid policy.\n\n{}\n", explanation.join("\n"));
+    let mut text = format!("{file} is a valid policy.\n\n");
+    for line in explanation {
+        text.push_str(&wrapped(line, ""));
+    }
+    if !cautions.is_empty() {
+        text.push_str("\nIs this meant?\n");
+    }
+    for caution in cautions {
+        text.push_str(&wrapped(caution, "- "));
+    }
     if !next_runs.is_empty() {
         text.push_str("\nThe next runs:\n");
     }
@@ -32,6 +43,26 @@ pub(crate) fn policy_explained(
         let clock = zone.rules().to_datetime(*run).strftime("%A %Y-%m-%d %H:%M");
         let _ = writeln!(text, "  {clock} in {zone}, {}", time(*run));
     }
+    text
+}
+
+/// A sentence behind `mark`, in lines that fit a terminal; all but the first are indented.
+fn wrapped(sentence: &str, mark: &str) -> String {
+    let mut text = mark.to_owned();
+    let mut width = mark.chars().count();
+    for (index, word) in sentence.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && width + 1 + length > usize::from(MAX_COLUMNS) {
+            text.push_str("\n  ");
+            width = 2;
+        } else if index > 0 {
+            text.push(' ');
+            width += 1;
+        }
+        text.push_str(word);
+        width += length;
+    }
+    text.push('\n');
     text
 }
 
@@ -89,7 +120,8 @@ pub(crate) fn policy_timeline(
     until: Timestamp,
 ) -> String {
     let zone = policy.zone();
-    let title = format!("{file}: recovery points from {} to {}", date_in(&zone, from), date_in(&zone, until));
+    let name = Path::new(file).file_name().map_or(file.into(), |name| name.to_string_lossy());
+    let title = format!("{name}: recovery points from {} to {}", date_in(&zone, from), date_in(&zone, until));
     let explanation = policy.explain();
     let caption = Caption {
         title: &title,

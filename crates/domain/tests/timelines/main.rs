@@ -7,6 +7,7 @@
 //! How to read them: `Y`, `M`, `W`, `D` are points of the rules yearly, monthly, weekly, daily, `.` is one of the
 //! default rule, `x` a run that failed, `s` one that was skipped; `(M.)` are two backups of one run. Days are those
 //! on which runs were due, by the policy's clock; all other times are UTC.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -163,7 +163,7 @@ fn what_exists(scenario: &Scenario, simulation: &Simulation) -> Vec<String> {
             };
             stores = format!("{stores:width$}{name}", width = rules.len() + 2);
         }
-        rules.push_str(&format!("{:>width$}", rule.as_str(), width = width(*rule)));
+        rules = format!("{rules}{:>width$}", rule.as_str(), width = width(*rule));
     }
     let mut lines = vec![stores, rules];
 
@@ -179,7 +179,7 @@ fn what_exists(scenario: &Scenario, simulation: &Simulation) -> Vec<String> {
         for (store, rule) in &columns {
             let here = |(point, at): &(&SimulatedPoint, StoreKind)| at == store && point.rule() == *rule;
             let count = simulation.at(moment).filter(here).count();
-            line.push_str(&format!("{count:>width$}", width = width(*rule)));
+            line = format!("{line}{count:>width$}", width = width(*rule));
         }
         lines.push(line);
     }
