@@ -23,7 +23,7 @@ use permafrost_domain::{JobId, PointId, PolicyId};
 use permafrost_function::lock::lock_point;
 use permafrost_function::point::OpenPoint;
 use permafrost_function::step::PointStep;
-use permafrost_vault::ObjectVersion;
+use permafrost_vault::{ObjectRef, ObjectVersion};
 
 use support::{Vault, at};
 
@@ -199,12 +199,11 @@ async fn assert_locked(vault: &Vault, point: &RecoveryPoint) {
         let lock = vault.tools.store.lock(&open.layout, &description.into()).await.unwrap();
         assert_eq!(lock.retention, locked(end), "{}", description.key);
     }
-    let (store, segments, until) = match &open.archive {
-        Some(archive) => (&vault.tools.archive, archive.segments.iter().collect(), end),
-        None => {
-            let segments: Vec<_> = open.manifest.segments().collect();
-            (&vault.tools.store, segments, point.retention.backup_store_until)
-        }
+    let (store, segments, until): (_, Vec<&ObjectRef>, _) = if let Some(archive) = &open.archive {
+        (&vault.tools.archive, archive.segments.iter().collect(), end)
+    } else {
+        let until = point.retention.backup_store_until;
+        (&vault.tools.store, open.manifest.segments().collect(), until)
     };
     for segment in segments {
         let lock = store.lock(&open.layout, &ObjectVersion::from(segment)).await.unwrap();
