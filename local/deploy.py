@@ -6,7 +6,7 @@ import shlex
 import boto3
 import tomlkit
 
-from local import build, emulator, settle, stamp
+from local import access, build, emulator, settle, stamp
 from local.console import Problem, say, step
 from local.layout import (
     APP_STACK,
@@ -90,7 +90,9 @@ def deploy_app_locally(env: dict[str, str], vault: dict[str, str]) -> dict[str, 
             sam_deploy("local", env, ["--template-file", str(BUILT_TEMPLATE), "--parameter-overrides", *overrides])
             stamp.record("app", wanted)
     settle.settle(settle.app_settings(emulator.client, APP_STACK))
-    return required_outputs(cloudformation, APP_STACK)
+    outputs = required_outputs(cloudformation, APP_STACK)
+    access.keepers_of_schedules(outputs)
+    return outputs
 
 
 def required_outputs(cloudformation, stack: str) -> dict[str, str]:

@@ -207,3 +207,121 @@ fn grants_and_completions_need_no_vault() {
         assert!(!output.stdout.is_empty(), "{args}");
     }
 }
+
+const POLICY: &str = r#"{"id": "bp-01kb0000000000000000000009", "name": "gold", "revision": 1,
+    "spec": {"schedule": {"every": "day", "at": ["02:00"], "time_zone": "UTC"},
+    "retention": {"default": {"backup_store": "P1M"}}},
+    "created_at": "2026-11-01T08:00:00Z", "updated_at": "2026-11-02T08:00:00Z"}"#;
+
+/// The JSON body of a request.
+fn body(request: &str) -> serde_json::Value {
+    serde_json::from_str(&request[request.find('{').unwrap()..]).unwrap()
+}
+
+fn instance(more: &str) -> String {
+    format!(
+        r#"{{"id": "bi-01kb0000000000000000000000", "name": "shop", "created_at": "2026-11-01T08:00:00Z",
+        "data_source": {{"host": "db.example", "database": "shop", "login": {{"method": "iam", "user": "backup"}}}},
+        {more}}}"#
+    )
+}
+
+#[test]
+fn a_policy_is_made_from_a_file_or_from_options() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text =
+        "schedule: {every: day, at: ['02:00'], time_zone: UTC}\nretention: {default: {backup_store: P1M}}\n";
+    std::fs::write(file.path(), text).unwrap();
+    let from_file = format!("policy create gold --file {}", file.path().display());
+    let from_options = "policy create gold --every day --at 02:00 --time-zone UTC --keep P1M";
+    let mut sent = Vec::new();
+    for args in [from_file.as_str(), from_options] {
+        let (endpoint, asked) = serve(vec![(200, POLICY.to_owned())]);
+        let output = permafrost(&endpoint, args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stdout(&output).contains("Name:      gold\n"), "{}", stdout(&output));
+        let request = asked.recv().unwrap();
+        assert!(request.starts_with("POST /v1/policies HTTP/1.1"), "{request}");
+        sent.push(body(&request));
+    }
+    assert_eq!(sent[0], sent[1]);
+    assert_eq!(sent[0]["name"], "gold");
+}
+
+#[test]
+fn a_wrong_policy_is_refused_before_anything_is_sent() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "retention:\n  default: {backup_store: P1D}\n").unwrap();
+    let args = format!("policy create gold --file {} --output json", file.path().display());
+    let output = permafrost("http://127.0.0.1:9/v1", &args);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let error: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+    assert_eq!(error["error"]["code"], "InvalidPolicy");
+    assert!(error["error"]["message"].as_str().unwrap().contains("line 2"), "{error}");
+}
+
+#[test]
+fn a_policy_is_changed_from_the_revision_that_was_read() {
+    let (endpoint, asked) = serve(vec![(200, POLICY.to_owned()), (200, POLICY.replace("gold", "silver"))]);
+    let output = permafrost(&endpoint, "policy edit gold --rename silver");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    asked.recv().unwrap();
+    let request = asked.recv().unwrap();
+    assert!(request.starts_with("PUT /v1/policies/gold HTTP/1.1"), "{request}");
+    assert_eq!(
+        (body(&request)["name"].as_str(), body(&request)["from_revision"].as_u64()),
+        (Some("silver"), Some(1))
+    );
+}
+
+#[test]
+fn data_is_deleted_with_a_name_and_a_reason_only() {
+    for args in [
+        "instance stop shop",
+        "instance stop shop --delete-data",
+        "instance stop shop --delete-data --confirm-name shop",
+        "instance stop shop --delete-data --confirm-name shop --reason x --undo-days 13",
+        "instance stop shop --retain forever --delete-data --confirm-name shop --reason x",
+    ] {
+        assert_eq!(permafrost("http://127.0.0.1:9/v1", args).status.code(), Some(2), "{args}");
+    }
+    let deleted = instance(
+        r#""status": "SoftDeleted", "stopped": "delete_data", "deletion": {"requested_at": "2026-11-22T08:00:00Z",
+        "until": "2026-12-22T08:00:00Z", "reason": "closed", "by": "arn:aws:iam::1:user/ann"}"#,
+    );
+    let (endpoint, asked) = serve(vec![(200, deleted)]);
+    let args = "instance stop shop --delete-data --confirm-name shop --reason closed --undo-days 30";
+    let output = permafrost(&endpoint, args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("its points go on 2026-12-22T08:00:00Z"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("permafrost instance undelete shop"), "{}", stderr(&output));
+    let request = asked.recv().unwrap();
+    assert!(request.starts_with("POST /v1/instances/shop/delete-data HTTP/1.1"), "{request}");
+    let expected = serde_json::json!({"confirm_name": "shop", "reason": "closed", "undo_days": 30});
+    assert_eq!(body(&request), expected);
+}
+
+#[test]
+fn a_rehydration_tells_its_price_and_starts_only_when_it_is_told_to() {
+    let estimate = r#"{"class": "deep_archive", "tier": "standard", "takes_at_most_minutes": 720,
+        "retrieval_usd_micros": 2160000, "copy_usd_micros": 1150000, "price_region": "us-east-1",
+        "prices_as_of": "2026-01-01"}"#;
+    let point = "rp-01kb0000000000000000000003";
+    let args = format!("recovery-point rehydrate shop {point} --priority high --no-wait");
+    let (endpoint, asked) = serve(vec![(200, estimate.to_owned())]);
+    let output = permafrost(&endpoint, &args);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("$3.31") && stderr(&output).contains("--yes"), "{}", stderr(&output));
+    let request = asked.recv().unwrap();
+    let path = format!("GET /v1/instances/shop/recovery-points/{point}/rehydration?priority=high&days=15 ");
+    assert!(request.starts_with(&path), "{request}");
+
+    let started = r#"{"job": "job-01kb0000000000000000000000"}"#;
+    let (endpoint, asked) = serve(vec![(200, estimate.to_owned()), (202, started.to_owned())]);
+    let output = permafrost(&endpoint, &format!("{args} --yes"));
+    assert_eq!(stdout(&output), "job-01kb0000000000000000000000\n", "{}", stderr(&output));
+    asked.recv().unwrap();
+    let request = asked.recv().unwrap();
+    assert!(request.starts_with(&format!("POST /v1/instances/shop/recovery-points/{point}/rehydrate ")));
+    assert_eq!(body(&request), serde_json::json!({"priority": "high", "days": 15}));
+}

@@ -11,7 +11,9 @@
 use aws_config::SdkConfig;
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_scheduler::operation::get_schedule::GetScheduleOutput;
+use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
+use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
+use aws_sdk_scheduler::operation::get_schedule::{GetScheduleError, GetScheduleOutput};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, ScheduleState, Target};
 use jiff::Timestamp;
 use permafrost_catalog::{Catalog, CatalogError};
@@ -117,7 +119,11 @@ impl Schedules {
         let request = self.client.delete_schedule().group_name(&self.config.group).name(policy.to_string());
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|it| it.is_resource_not_found_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DeleteScheduleError::is_resource_not_found_exception) =>
+            {
                 Ok(())
             }
             Err(error) => Err(unavailable("remove the schedule", policy, &error)),
@@ -128,7 +134,11 @@ impl Schedules {
         let request = self.client.get_schedule().group_name(&self.config.group).name(policy.to_string());
         match request.send().await {
             Ok(found) => Ok(Some(found)),
-            Err(error) if error.as_service_error().is_some_and(|it| it.is_resource_not_found_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetScheduleError::is_resource_not_found_exception) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(unavailable("show the schedule", policy, &error)),
@@ -148,7 +158,9 @@ impl Schedules {
             .target(target.clone());
         match request.send().await {
             Ok(_) => Ok(Change::Done),
-            Err(error) if error.as_service_error().is_some_and(|it| it.is_conflict_exception()) => {
+            Err(error)
+                if error.as_service_error().is_some_and(CreateScheduleError::is_conflict_exception) =>
+            {
                 Ok(Change::OvertakenByAnother)
             }
             Err(error) => Err(unavailable("make the schedule", policy, &error)),

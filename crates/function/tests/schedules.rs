@@ -47,8 +47,7 @@ async fn vault() -> Vault {
         role_arn: "arn:aws:iam::000000000000:role/scheduler".to_owned(),
         target_arn: TARGET.to_owned(),
     };
-    let schedules = Schedules::new(&sdk, config);
-    Vault { table, scheduler, group, schedules }
+    Vault { table, scheduler, group, schedules: Schedules::new(&sdk, config) }
 }
 
 impl Vault {

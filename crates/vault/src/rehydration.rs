@@ -127,12 +127,11 @@ impl Store {
         // the state of the current one alone.
         let current =
             head().send().await.ok().filter(|head| head.version_id.as_ref() == Some(&object.version));
-        let answer = match current {
-            Some(current) => current,
-            None => {
-                let of_version = head().version_id(&object.version).send().await;
-                of_version.map_err(|error| VaultError::from_sdk(&key, &error))?
-            }
+        let answer = if let Some(current) = current {
+            current
+        } else {
+            let of_version = head().version_id(&object.version).send().await;
+            of_version.map_err(|error| VaultError::from_sdk(&key, &error))?
         };
         if !matches!(answer.storage_class, Some(StorageClass::Glacier | StorageClass::DeepArchive)) {
             return Ok(Rehydration::Until(Timestamp::MAX));

@@ -21,7 +21,7 @@ use permafrost_function::{Tools, clock};
 use tokio::time::Instant;
 
 /// How long one call works before it asks to be called again; a function lives 900 s.
-const WORKS: Duration = Duration::from_secs(600);
+const WORKS: Duration = Duration::from_mins(10);
 
 /// Gives points their new retention, for some minutes.
 ///
@@ -70,7 +70,9 @@ async fn look_again(
         return Ok(());
     }
     let stamped = RecoveryPoint { retention: verdict.retention, ..point.clone() };
-    let locked_until = extend_lock(tools, &stamped, now).await?;
+    // Its locks are as long as what is stamped on it already.
+    let locked_until =
+        if is_longer(&stamped, point) { extend_lock(tools, &stamped, now).await? } else { None };
     let shortening =
         if immutability.forbids_shortening() { Shortening::Refused } else { Shortening::Allowed };
     catalog.restamp_point(point, &stamped.retention, shortening).await?;
@@ -78,6 +80,12 @@ async fn look_again(
         catalog.record_lock(point.instance, point.id, until).await?;
     }
     Ok(())
+}
+
+/// Whether a point stays longer than `before`, in the backup store or at all.
+fn is_longer(after: &RecoveryPoint, before: &RecoveryPoint) -> bool {
+    let (after, before) = (&after.retention, &before.retention);
+    after.deleted_on() > before.deleted_on() || after.backup_store_until > before.backup_store_until
 }
 
 /// Whether a point has the retention already, whatever reasons were given for it then.

@@ -20,7 +20,7 @@ async fn existing_points_change_where_that_is_asked_for() {
     assert_eq!(before.retention.rule, RuleName::Default);
 
     put_under(&cli, name, &long).await;
-    assert_eq!(cli.points(name).await, [before.clone()]);
+    assert_eq!(cli.points(name).await, std::slice::from_ref(&before));
 
     let again = ["instance", "change-policy", name, long.name.as_str(), "--reevaluate"];
     let job: Job = cli.ask(&again).await;

@@ -1,5 +1,6 @@
 //! The schedule of a policy: one, made, changed and removed with it.
 
+use aws_sdk_scheduler::operation::get_schedule::GetScheduleError;
 use permafrost_domain::Code;
 use permafrost_domain::policy::Policy;
 use permafrost_tests::support::{Aws, Cli, Database, Stack};
@@ -13,7 +14,11 @@ async fn expression(policy: &Policy) -> Option<String> {
         Aws::root().scheduler().get_schedule().group_name(group).name(policy.id.to_string()).send().await;
     match shown {
         Ok(shown) => shown.schedule_expression,
-        Err(error) if error.as_service_error().is_some_and(|it| it.is_resource_not_found_exception()) => None,
+        Err(error)
+            if error.as_service_error().is_some_and(GetScheduleError::is_resource_not_found_exception) =>
+        {
+            None
+        }
         Err(error) => panic!("the schedule cannot be shown: {error:?}"),
     }
 }

@@ -126,7 +126,7 @@ async fn the_schedule_fires_by_itself() {
     let database = Database::create("fires").await;
     cli.protect(&database.protection()).await;
     put_under(&cli, &database.name, &made).await;
-    let until = Instant::now() + Duration::from_secs(120);
+    let until = Instant::now() + Duration::from_mins(2);
     let job = loop {
         if let [job] = &backups(&cli, &database.name).await[..] {
             break job.clone();

@@ -50,7 +50,7 @@ pub(crate) async fn fire(policy: &Policy, scheduled_at: Timestamp) -> String {
 /// Waits until an execution has ended, which it must do well; what it answered.
 pub(crate) async fn ended(execution: &str) -> serde_json::Value {
     let sfn = Aws::root().sfn();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     loop {
         let found = sfn.describe_execution().execution_arn(execution).send().await;
         let found = found.unwrap_or_else(|error| panic!("the execution cannot be looked at: {error:?}"));

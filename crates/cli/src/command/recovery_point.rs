@@ -38,8 +38,11 @@ async fn set_hold(
     console: &Console,
 ) -> Result<(), Fault> {
     let point = client.set_legal_hold(instance, point, LegalHoldRequest { legal_hold }).await?;
-    console.result(&point, |point| match point.legal_hold {
-        true => format!("{} is under legal hold: nothing deletes it.", point.id),
-        false => format!("{} is under no legal hold.", point.id),
+    console.result(&point, |point| {
+        if point.legal_hold {
+            format!("{} is under legal hold: nothing deletes it.", point.id)
+        } else {
+            format!("{} is under no legal hold.", point.id)
+        }
     })
 }

@@ -80,10 +80,7 @@ pub(crate) fn point(detail: &RecoveryPointDetail) -> String {
 
 /// The day until which a point is kept, in whatever store.
 fn kept_until(point: &RecoveryPoint) -> String {
-    match point.legal_hold {
-        true => "held".to_owned(),
-        false => day(point.retention.deleted_on()),
-    }
+    if point.legal_hold { "held".to_owned() } else { day(point.retention.deleted_on()) }
 }
 
 /// The rule that keeps a point, and why it is that one.

@@ -71,3 +71,54 @@ fn plan(
     });
     Ok(job)
 }
+
+#[cfg(test)]
+mod tests {
+    use permafrost_domain::policy::PolicySpec;
+    use serde_json::{from_value, json};
+
+    use super::*;
+    use crate::request::tests::request;
+
+    const POLICY: &str = "bp-01kb0000000000000000000009";
+
+    fn planned(under: Option<&str>, rule: Option<&str>) -> Result<Job, Fault> {
+        let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
+        let instance = from_value(json!({
+            "id": "bi-01kb0000000000000000000001", "name": "shop", "status": "Protected",
+            "created_at": "2026-11-01T08:00:00Z", "data_source": source,
+        }));
+        let policy = under.map(|retention| Policy {
+            id: POLICY.parse().unwrap(),
+            name: "gold".parse().unwrap(),
+            revision: 3,
+            spec: PolicySpec::parse(&format!("retention: {retention}")).unwrap(),
+            created_at: "2026-11-01T08:00:00Z".parse().unwrap(),
+            updated_at: "2026-11-02T08:00:00Z".parse().unwrap(),
+        });
+        let body = rule.map_or_else(|| json!({}), |rule| json!({"rule": rule})).to_string();
+        let request =
+            request("POST", "/instances/{instance}/backups", |event| event["body"] = json!(body)).unwrap();
+        plan(&request, &instance.unwrap(), policy.as_ref(), request.body()?)
+    }
+
+    #[test]
+    fn the_caller_picks_a_rule_of_the_policy() {
+        let rules = "{default: {backup_store: P1M}, yearly: {criteria: first_successful, backup_store: P5Y}}";
+        for (asked, rule) in [(None, RuleName::Default), (Some("yearly"), RuleName::Yearly)] {
+            let order = planned(Some(rules), asked).unwrap().backup.unwrap();
+            assert_eq!((order.kind, order.rule), (BackupKind::OnDemand, Some(rule)));
+            assert_eq!(order.policy.map(|policy| policy.to_string()).as_deref(), Some(POLICY));
+        }
+        let fault = planned(Some(rules), Some("monthly")).unwrap_err();
+        assert_eq!((fault.code, fault.object.as_deref()), (Code::RuleNotInPolicy, Some("policy gold")));
+        assert_eq!(planned(Some(rules), Some("hourly")).unwrap_err().code, Code::InvalidRequest);
+    }
+
+    #[test]
+    fn without_a_policy_there_is_the_default_rule_alone() {
+        let order = planned(None, None).unwrap().backup.unwrap();
+        assert_eq!((order.rule, order.policy), (Some(RuleName::Default), None));
+        assert_eq!(planned(None, Some("daily")).unwrap_err().code, Code::RuleNotInPolicy);
+    }
+}

@@ -26,12 +26,12 @@ pub(crate) fn describe() -> Description {
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
     let asked: DeleteDataRequest = request.body()?;
     let instance = api.tools.catalog.resolve(&request.instance()?).await?;
-    let deletion = plan(&instance, asked, request)?;
+    let deletion = plan(&instance, &asked, request)?;
     Answer::ok(&api.tools.catalog.soft_delete(instance.id, &deletion).await?)
 }
 
 /// The deletion that is asked for.
-fn plan(instance: &Instance, asked: DeleteDataRequest, request: &Request) -> Result<SoftDeletion, Fault> {
+fn plan(instance: &Instance, asked: &DeleteDataRequest, request: &Request) -> Result<SoftDeletion, Fault> {
     if asked.confirm_name != instance.name {
         let message = format!("the name {} is not the instance's", asked.confirm_name);
         return Err(Fault::new(Code::ConfirmationMismatch, message).on(format!("instance {}", instance.name)));
@@ -61,7 +61,7 @@ mod tests {
             event["body"] = json!(body.to_string());
         })
         .unwrap();
-        plan(&instance.unwrap(), request.body()?, &request)
+        plan(&instance.unwrap(), &request.body()?, &request)
     }
 
     #[test]

@@ -42,3 +42,50 @@ fn estimated(point: &RecoveryPoint, asked: RehydrateRequest) -> Result<Estimate,
     let (bytes, objects, prices) = (point.stored_bytes, point.segments, &PriceList::US_EAST_1);
     Ok(estimate(bytes, objects, archive.class, asked.priority, asked.days, prices))
 }
+
+#[cfg(test)]
+mod tests {
+    use permafrost_domain::recovery_point::PointState;
+    use permafrost_domain::tiering::{ArchiveClass, RetrievalTier};
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn point(state: PointState) -> RecoveryPoint {
+        let reference = json!({"key": "k", "version": "v", "sha256": "00"});
+        let mut archive = reference.clone();
+        archive["class"] = json!("deep_archive");
+        let mut point: RecoveryPoint = from_value(json!({
+            "id": "rp-01kb0000000000000000000003", "instance": "bi-01kb0000000000000000000001",
+            "job": "job-01kb0000000000000000000003", "state": "Archived", "kind": "scheduled",
+            "consistent_at": "2026-11-22T08:00:00Z", "committed_at": "2026-11-22T08:01:12Z",
+            "retention": {"rule": "yearly", "backup_store_until": "2027-02-22T08:00:00Z"},
+            "database": "shop", "server_version": "15.18", "tables": 1, "rows": 1, "raw_bytes": 1,
+            "stored_bytes": 107_374_182_400_u64, "segments": 1_600, "manifest": reference, "archive": archive,
+        }))
+        .unwrap();
+        point.state = state;
+        point
+    }
+
+    #[test]
+    fn an_archived_point_is_estimated_by_its_class_and_size() {
+        let asked = RehydrateRequest::default();
+        let standard = estimated(&point(PointState::Archived), asked).unwrap();
+        assert_eq!((standard.class, standard.tier), (ArchiveClass::DeepArchive, RetrievalTier::Bulk));
+        assert_eq!(standard.takes_at_most().as_hours(), 48);
+        let high = RehydrateRequest { priority: "high".parse().unwrap(), ..asked };
+        let high = estimated(&point(PointState::Archived), high).unwrap();
+        assert_eq!(high.takes_at_most().as_hours(), 12);
+        assert!(high.cost() > standard.cost());
+    }
+
+    #[test]
+    fn a_point_of_the_backup_store_has_nothing_to_estimate() {
+        for state in [PointState::Available, PointState::Archiving, PointState::Expired, PointState::Damaged]
+        {
+            let fault = estimated(&point(state), RehydrateRequest::default()).unwrap_err();
+            assert_eq!(fault.code, Code::RecoveryPointNotArchived, "{state:?}");
+        }
+    }
+}

@@ -27,6 +27,7 @@ use permafrost_function::clock::Clock;
 use permafrost_function::config::Config;
 use permafrost_vault::Store;
 
+#[allow(unused_imports, reason = "no test uses all of it")]
 pub(crate) use kill::{Kill, Moment};
 #[allow(unused_imports, reason = "no test uses all of it")]
 pub(crate) use point::{Locks, TestPoint};
@@ -60,6 +61,18 @@ pub(crate) enum Place {
 impl Vault {
     /// A vault with one instance, which has a point that is newer than all others.
     pub(crate) async fn new(immutability: Immutability) -> Self {
+        let vault = Self::empty(immutability).await;
+        let newest = vault.record_of_newest();
+        let mut instance = vault.instance.clone();
+        instance.latest_point = Some(newest.id);
+        instance.latest_consistent_at = Some(newest.consistent_at);
+        let seeds = [Seed::Instance(Box::new(instance), 1_000), Seed::Point(Box::new(newest))];
+        vault.tools.catalog.seed(seeds).await.unwrap();
+        vault
+    }
+
+    /// A vault with one instance, which has no point.
+    pub(crate) async fn empty(immutability: Immutability) -> Self {
         let number = VAULTS.fetch_add(1, Ordering::Relaxed);
         let config = Config {
             vault_name: "permafrost".to_owned(),
@@ -81,12 +94,7 @@ impl Vault {
         create_table(&aws_sdk_dynamodb::Client::new(&sdk), &config.table_name).await;
         let instance = instance();
         let vault = Self { instance, tools, s3, sdk, config, points: AtomicU32::new(0) };
-        let newest = vault.record_of_newest();
-        let mut instance = vault.instance.clone();
-        instance.latest_point = Some(newest.id);
-        instance.latest_consistent_at = Some(newest.consistent_at);
-        let seeds = [Seed::Instance(Box::new(instance), 1_000), Seed::Point(Box::new(newest))];
-        vault.tools.catalog.seed(seeds).await.unwrap();
+        vault.tools.catalog.seed([Seed::Instance(Box::new(vault.instance.clone()), 0)]).await.unwrap();
         vault
     }
 
