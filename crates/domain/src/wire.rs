@@ -406,9 +406,24 @@ mod tests {
     #[test]
     fn an_empty_body_is_an_empty_request() {
         assert_eq!(parse_request::<BackupRequest>(""), Ok(BackupRequest::default()));
-        let fault = parse_request::<BackupRequest>(r#"{"rule": "yearly"}"#).unwrap_err();
+        let fault = parse_request::<BackupRequest>(r#"{"rules": "yearly"}"#).unwrap_err();
         assert_eq!(fault.code, Code::InvalidRequest);
-        assert!(fault.message.contains("rule"), "{fault}");
+        assert!(fault.message.contains("rules"), "{fault}");
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_least_that_can_happen() {
+        let change = parse_request::<ChangePolicyRequest>(r#"{"policy": "gold"}"#).unwrap();
+        assert_eq!(change.existing_points, ExistingPoints::Keep);
+        let rehydrate = parse_request::<RehydrateRequest>("").unwrap();
+        assert_eq!((rehydrate.priority, rehydrate.days.get()), (RehydrationPriority::Standard, 15));
+        let deletion = r#"{"confirm_name": "shop", "reason": "closed"}"#;
+        assert_eq!(parse_request::<DeleteDataRequest>(deletion).unwrap().undo_days.get(), 14);
+        assert!(parse_request::<StopProtectionRequest>("").is_err(), "how points are kept is said");
+        for days in ["9", "31"] {
+            let body = format!(r#"{{"days": {days}}}"#);
+            assert_eq!(parse_request::<RehydrateRequest>(&body).unwrap_err().code, Code::InvalidRequest);
+        }
     }
 
     #[test]
