@@ -85,7 +85,9 @@ pub enum Ground {
 ///
 /// # Errors
 /// A record cannot be read or decoded: then nothing more is planned. The catalog does not answer.
+/// `ImmutabilityCannotBeLowered`: nothing is planned by a configuration that takes locks back.
 pub async fn handle(tools: &Tools, input: Input) -> Result<Output, Fault> {
+    tools.catalog.check_immutability(tools.config.immutability).await?;
     let given = input.now.map(|now| tools.config.clock.time(Some(now))).transpose()?;
     let now = given.unwrap_or_else(|| input.started_at.min(clock::now()));
     let busy = busy_instances(tools, now).await?;
