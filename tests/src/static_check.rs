@@ -12,6 +12,7 @@ pub mod functions;
 mod machine;
 pub mod machines;
 mod project;
+pub mod schedules;
 
 pub use machine::{Machine, Scope, State};
 pub use project::{Project, Sources, Template, Unreadable};

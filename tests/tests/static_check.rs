@@ -7,7 +7,9 @@
 
 use std::path::Path;
 
-use permafrost_tests::static_check::{Findings, Project, Sources, access, api, errors, functions, machines};
+use permafrost_tests::static_check::{
+    Findings, Project, Sources, access, api, errors, functions, machines, schedules,
+};
 
 type Rule = fn(&Project) -> Findings;
 
@@ -84,6 +86,30 @@ fn paths_close_the_job() {
     sees(rule, &Machine("backup", "    Next: Dump\n", spin), "no path leads from Spin to CloseJob");
     sees(rule, &Machine("restore", "Next: ReportOutcome", "Next: FinishRestore"), "FinishRestore runs after");
     sees(rule, &Machine("configure-protection", "  CloseJob:\n", "  EndJob:\n"), "has no CloseJob");
+    // Of a machine without jobs.
+    let caught = "    Catch:\n      - ErrorEquals: [States.ALL]\n";
+    let some = "    Catch:\n      - ErrorEquals: [States.Timeout]\n";
+    sees(
+        rule,
+        &Machine("scheduled-backups", caught, some),
+        "PlanScheduledBackups lets a failure end the execution",
+    );
+    let closes = Machine("scheduled-backups", "        EndInstance:\n", "        CloseJob:\n");
+    sees(rule, &closes, "is said to have no job and closes one");
+    // Of a machine that closes a job for each item.
+    sees(
+        rule,
+        &Machine("lifecycle", "                  Next: CheckCopies\n", "                  End: true\n"),
+        "TierToArchive ends the execution",
+    );
+    let caught = "            Catch:\n              - ErrorEquals: [States.ALL]\n";
+    let some = "            Catch:\n              - ErrorEquals: [States.Timeout]\n";
+    sees(rule, &Machine("lifecycle", caught, some), "ApplyRetention lets a failure end the execution");
+    sees(
+        rule,
+        &Machine("lifecycle", "                CloseJob:\n", "                EndJob:\n"),
+        "has no CloseJob",
+    );
 }
 
 /// Every state is reached, leads somewhere, and where it leads to exists; names are unique in a machine.
@@ -338,23 +364,48 @@ fn wildcards_are_argued_for() {
     sees(rule, &Template("Sid: ConnectAsDatabaseUser", "Sid: Connect"), "is excused and not there");
 }
 
-/// No role may delete from a store, or change or bypass what keeps others from doing so.
+/// Nobody deletes from a store but three roles of the lifecycle, by version; nobody changes or bypasses what keeps
+/// others from doing so.
 #[test]
-fn nobody_deletes_from_a_store() {
-    let rule = access::nobody_deletes_from_a_store;
+fn only_the_lifecycle_deletes_from_a_store() {
+    let rule = access::only_the_lifecycle_deletes_from_a_store;
+    let from = "Action: [s3:GetObject, s3:PutObject]";
+    for action in ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:*", "s3:BypassGovernanceRetention"] {
+        let to = format!("Action: [s3:GetObject, '{action}']");
+        sees(rule, &Template(from, &to), &format!("allows {action}"));
+    }
+    sees(
+        rule,
+        &Template("Action: [s3:DeleteObjectVersion]", "Action: [s3:DeleteObject]"),
+        "TierToArchiveRole: DeleteArchivedSegments allows s3:DeleteObject",
+    );
     sees(
         rule,
         &Template(
-            "Action: [s3:GetObject, s3:PutObject]",
-            "Action: [s3:GetObject, s3:PutObject, s3:DeleteObject]",
+            "Action: [s3:DeleteObjectVersion]\n                Resource: !Sub arn:${AWS::Partition}:s3:::${BackupBucketName}/instances/*/segments/*",
+            "Action: [s3:DeleteObjectVersion]\n                Resource: !Sub arn:${AWS::Partition}:s3:::${BackupBucketName}/*",
         ),
-        "allows s3:DeleteObject",
+        "DeleteArchivedSegments deletes from",
     );
-    sees(rule, &Template("Action: [s3:GetObject, s3:PutObject]", "Action: ['s3:*']"), "allows s3:*");
+    sees(rule, &Template("Sid: DeleteOrphans", "Sid: Sweep"), "is excused and not there");
+}
+
+/// The role of a schedule allows starting its target, and nothing else.
+#[test]
+fn schedule_roles_allow_exactly_their_start() {
+    let rule = access::schedule_roles_allow_exactly_their_start;
+    let target = "Arn: !Ref LifecycleStateMachine";
+    sees(rule, &Template(target, "Arn: !Ref BackupStateMachine"), "does not allow exactly to start");
+    let trust = "  LifecycleScheduleRole:\n    Type: AWS::IAM::Role\n    Properties:\n      Description: !Sub Role of the schedule ${VaultName}-lifecycle\n      AssumeRolePolicyDocument:\n        Version: '2012-10-17'\n        Statement:\n          - Effect: Allow\n            Action: sts:AssumeRole\n            Principal: {Service: scheduler.amazonaws.com}\n";
+    let other = trust.replace("scheduler.amazonaws.com", "states.amazonaws.com");
+    sees(rule, &Template(trust, &other), "trusts others");
     sees(
         rule,
-        &Template("Action: [s3:GetObject, s3:PutObject]", "Action: [s3:BypassGovernanceRetention]"),
-        "s3:BypassGovernanceRetention",
+        &Template(
+            "RoleArn: !GetAtt LifecycleScheduleRole.Arn",
+            "RoleArn: !GetAtt BackupStateMachineRole.Arn",
+        ),
+        "trusts others than the scheduler",
     );
 }
 
@@ -475,16 +526,10 @@ fn routes_ask_for_iam() {
 #[test]
 fn api_starts_the_machines_that_exist() {
     let rule = api::api_starts_the_machines_that_exist;
-    sees(
-        rule,
-        &Template("          BACKUP_STATE_MACHINE_ARN:", "          DUMP_STATE_MACHINE_ARN:"),
-        "BACKUP_STATE_MACHINE_ARN is not the ARN",
-    );
-    sees(
-        rule,
-        &Template("          BACKUP_STATE_MACHINE_ARN:", "          DUMP_STATE_MACHINE_ARN:"),
-        "DUMP_STATE_MACHINE_ARN is the ARN of no",
-    );
+    let own = "stateMachine:${VaultName}-configure-protection\n          BACKUP_STATE_MACHINE_ARN:";
+    let others = own.replace("BACKUP", "DUMP");
+    sees(rule, &Template(own, &others), "BACKUP_STATE_MACHINE_ARN is not the ARN");
+    sees(rule, &Template(own, &others), "DUMP_STATE_MACHINE_ARN is the ARN of no");
     sees(
         rule,
         &Template("Name: !Sub ${VaultName}-backup\n", "Name: !Sub ${VaultName}-dump\n"),
@@ -494,5 +539,37 @@ fn api_starts_the_machines_that_exist() {
         rule,
         &Template("[states:DescribeExecution, states:StopExecution]", "[states:DescribeExecution]"),
         "ApiRole lacks states:StopExecution",
+    );
+}
+
+// ---- Schedules ----
+
+/// A schedule may start the machine of scheduled backups and nothing else; the functions that keep schedules are
+/// told what they point at, and no other function may touch one or pass a role on.
+#[test]
+fn schedules_start_scheduled_backups() {
+    let rule = schedules::schedules_start_scheduled_backups;
+    sees(
+        rule,
+        &Template(
+            "Principal: {Service: scheduler.amazonaws.com}",
+            "Principal: {Service: lambda.amazonaws.com}",
+        ),
+        "SchedulerRole trusts others than EventBridge Scheduler",
+    );
+    let start = "                Resource: !Sub arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${VaultName}-scheduled-backups\n";
+    let other = start.replace("scheduled-backups", "restore");
+    sees(rule, &Template(start, &other), "SchedulerRole lacks states:StartExecution");
+    sees(rule, &Template(start, &other), "SchedulerRole needs no states:StartExecution");
+    sees(
+        rule,
+        &Template("          SCHEDULE_ROLE_ARN: !GetAtt SchedulerRole.Arn\n", ""),
+        "PlanScheduledBackupsFunction: SCHEDULE_ROLE_ARN is not",
+    );
+    sees(rule, &Template("scheduler:DeleteSchedule, ", ""), "ApiRole lacks scheduler:DeleteSchedule");
+    sees(
+        rule,
+        &Template("Action: [dynamodb:UpdateItem]", "Action: [dynamodb:UpdateItem, iam:PassRole]"),
+        "may touch schedules and is not told of them",
     );
 }

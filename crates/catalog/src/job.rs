@@ -351,6 +351,7 @@ mod tests {
                 backup: None,
                 restore: None,
                 files: None,
+                rehydration: None,
                 execution: words[1].clone(),
             };
             prop_assert_eq!(decode_job(job_item(&job).unwrap()).unwrap(), job);

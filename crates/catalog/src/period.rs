@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Catalog;
 use crate::error::CatalogError;
-use crate::keys::Key;
+use crate::expression::Expression;
+use crate::keys::{Key, PK};
 use crate::record::{Record, decode, encode};
 use crate::transaction::{Part, Refusal, Transaction};
+use crate::write::Written;
 
 /// The claim of a point to a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,32 @@ impl Catalog {
             taken.extend(period.filter(|period| period.point != point).map(|period| period.claim));
         }
         Ok(taken)
+    }
+}
+
+impl Catalog {
+    /// Claims periods for a point that was committed before, as where its policy has got a rule since; those of them
+    /// that others have taken. May be repeated.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn claim_periods(
+        &self,
+        instance: InstanceId,
+        point: PointId,
+        claims: &[PeriodClaim],
+        now: Timestamp,
+    ) -> Result<BTreeSet<PeriodClaim>, CatalogError> {
+        let mut lost = BTreeSet::new();
+        for claim in claims {
+            let period = Period { instance, claim: *claim, point, claimed_at: now };
+            let free = Expression::new().only_if_absent(PK);
+            if let Written::Refused(Some(there)) = self.put(encode(&period)?, free).await? {
+                let there: Period = decode(there)?;
+                lost.extend((there.point != point).then_some(there.claim));
+            }
+        }
+        Ok(lost)
     }
 }
 

@@ -7,15 +7,23 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use permafrost_domain::JobId;
 use permafrost_domain::data_source::{DatabaseName, Host, ObjectName, RoleName, SecretArn};
 use permafrost_domain::files::{BucketName, KeyPrefix};
+use permafrost_domain::ids::PlanId;
 use permafrost_domain::instance::{InstanceName, InstanceRef};
 use permafrost_domain::job::JobStatus;
+use permafrost_domain::policy::PolicyRef;
 use permafrost_domain::restore_options::TableName;
+use permafrost_domain::retention::RuleName;
 use permafrost_domain::wire::PointSelector;
 
 use crate::args::policy::PolicyCommand;
+use crate::args::protection::{ChangePolicyArgs, StopArgs};
+use crate::args::rehydration::{RehydrateArgs, RestoreRehydrationArgs};
 use crate::since::Since;
 
 pub(crate) mod policy;
+pub(crate) mod protection;
+pub(crate) mod rehydration;
+pub(crate) mod stored_policy;
 
 /// Back up PostgreSQL databases on AWS for years, and restore them.
 ///
@@ -103,12 +111,12 @@ pub(crate) enum Color {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Protected databases: protect, list, show
+    /// Protected databases: protect, list, show, change-policy, suspend, resume, stop, undelete
     #[command(subcommand, visible_alias = "instances")]
     Instance(InstanceCommand),
     /// Back up a protected database now
     Backup(BackupArgs),
-    /// Recovery points: list, show
+    /// Recovery points: list, show, hold, release, rehydrate
     #[command(subcommand, visible_aliases = ["rp", "points"])]
     RecoveryPoint(PointCommand),
     /// Restore a recovery point into a new database
@@ -118,9 +126,12 @@ pub(crate) enum Command {
     /// Jobs: list, show, watch, cancel
     #[command(subcommand, visible_alias = "jobs")]
     Job(JobCommand),
-    /// Backup policies: check, simulate, diff
+    /// Backup policies: create, list, show, edit, delete, check, simulate, diff
     #[command(subcommand, visible_alias = "policies")]
     Policy(PolicyCommand),
+    /// Retention: what is archived, what is deleted, what is kept, and why
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Print the SQL and IAM statements that grant exactly what is needed
     Grants(GrantsArgs),
     /// Print a completion script for a shell
@@ -143,6 +154,25 @@ pub(crate) enum InstanceCommand {
         /// Its name or id
         instance: InstanceRef,
     },
+    /// Put an instance under another policy, or under none
+    ChangePolicy(ChangePolicyArgs),
+    /// Suspend the scheduled backups of an instance
+    Suspend {
+        /// Its name or id
+        instance: InstanceRef,
+    },
+    /// Protect an instance again whose backups were suspended or whose protection was stopped
+    Resume {
+        /// Its name or id
+        instance: InstanceRef,
+    },
+    /// Stop protection: keep the recovery points for ever, or as their policy says, or delete them
+    Stop(StopArgs),
+    /// Take a deletion back; protection stays stopped
+    Undelete {
+        /// Its name or id
+        instance: InstanceRef,
+    },
 }
 
 /// A database to protect.
@@ -160,6 +190,9 @@ pub(crate) struct ProtectArgs {
     /// The database
     #[arg(long)]
     pub(crate) database: DatabaseName,
+    /// The policy, by name or id, that backs it up and keeps its points [default: none]
+    #[arg(long)]
+    pub(crate) policy: Option<PolicyRef>,
     #[command(flatten)]
     pub(crate) login: LoginArgs,
     #[command(flatten)]
@@ -220,6 +253,9 @@ pub(crate) struct WaitArgs {
 pub(crate) struct BackupArgs {
     /// The instance's name or id
     pub(crate) instance: InstanceRef,
+    /// The rule of the instance's policy that says how long the point is kept: default, daily, weekly, …
+    #[arg(long)]
+    pub(crate) rule: Option<RuleName>,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
 }
@@ -243,6 +279,22 @@ pub(crate) enum PointCommand {
         #[arg(default_value = "latest")]
         point: PointSelector,
     },
+    /// Put a recovery point under legal hold: nothing deletes it
+    Hold {
+        /// The instance's name or id
+        instance: InstanceRef,
+        /// The point's id
+        point: PointSelector,
+    },
+    /// Take a recovery point out of legal hold
+    Release {
+        /// The instance's name or id
+        instance: InstanceRef,
+        /// The point's id
+        point: PointSelector,
+    },
+    /// Copy a point back from the archive store for some days; says first how long it takes and what it costs
+    Rehydrate(RehydrateArgs),
 }
 
 /// A restore. What is not said about the server is taken from the instance.
@@ -264,6 +316,8 @@ pub(crate) struct RestoreArgs {
     pub(crate) port: Option<NonZeroU16>,
     #[command(flatten)]
     pub(crate) options: OptionArgs,
+    #[command(flatten)]
+    pub(crate) rehydration: RestoreRehydrationArgs,
     #[command(flatten)]
     pub(crate) login: LoginArgs,
     #[command(flatten)]
@@ -350,6 +404,8 @@ pub(crate) struct RestoreFilesArgs {
     #[arg(long, value_enum, default_value_t = Compression::Stored)]
     pub(crate) compression: Compression,
     #[command(flatten)]
+    pub(crate) rehydration: RestoreRehydrationArgs,
+    #[command(flatten)]
     pub(crate) wait: WaitArgs,
 }
 
@@ -409,6 +465,19 @@ pub(crate) enum JobCommand {
     Cancel {
         /// The job's id
         job: JobId,
+    },
+}
+
+/// Retention.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// List the newest plans, or show one: what a run of retention set out to do, point by point
+    Plan {
+        /// The plan's id [default: a list of plans]
+        plan: Option<PlanId>,
+        /// List no more than this many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
     },
 }
 

@@ -4,9 +4,14 @@ mod backup;
 mod instance;
 mod job;
 mod policy_file;
+mod policy_options;
+mod protection;
 mod recovery_point;
+mod rehydration;
 mod restore;
 mod restore_files;
+mod retention;
+mod stored_policy;
 mod target;
 mod wait;
 
@@ -52,6 +57,10 @@ pub(crate) async fn run(
         Command::Restore(args) => restore::run(&client, *args, console).await,
         Command::RestoreFiles(args) => restore_files::run(&client, args, console).await,
         Command::Job(command) => job::run(&client, command, console).await,
+        Command::Policy(PolicyCommand::Stored(command)) => {
+            stored_policy::run(&client, command, console).await
+        }
+        Command::Retention(command) => retention::run(&client, command, console).await,
         Command::Completions { .. } | Command::Grants(_) | Command::Policy(PolicyCommand::File(_)) => Ok(()),
     }
 }

@@ -83,6 +83,24 @@ impl Console {
         }
     }
 
+    /// Asks the person whether to go on; no, where there is no terminal to ask at.
+    ///
+    /// # Errors
+    /// The terminal cannot be read.
+    pub(crate) fn ask(&self, question: &str) -> Result<bool, Fault> {
+        if self.output == Output::Json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(false);
+        }
+        let mut err = io::stderr().lock();
+        let mut answer = String::new();
+        let asked = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
+        asked.and_then(|()| io::stdin().read_line(&mut answer)).map_err(|error| {
+            Fault::new(Code::InvalidRequest, format!("the terminal cannot be read: {error}"))
+                .hint("Check where standard input and standard error go.")
+        })?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
     /// What went wrong.
     pub(crate) fn fault(&self, fault: &Fault) {
         let text = match self.output {

@@ -7,8 +7,11 @@ mod policy;
 mod policy_diff;
 mod policy_problems;
 mod recovery_point;
+mod rehydration;
+mod retention_plan;
 #[cfg(test)]
 pub(crate) mod samples;
+mod stored_policy;
 mod table;
 mod timeline;
 pub(crate) mod units;
@@ -19,3 +22,6 @@ pub(crate) use policy::{policy_explained, policy_points, policy_simulation, poli
 pub(crate) use policy_diff::policy_diff;
 pub(crate) use policy_problems::policy_problems;
 pub(crate) use recovery_point::{point, points};
+pub(crate) use rehydration::estimate;
+pub(crate) use retention_plan::{retention_plan, retention_plans};
+pub(crate) use stored_policy::{PolicyShown, policies, policy, policy_shown};

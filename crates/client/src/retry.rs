@@ -1,7 +1,7 @@
 //! When a request is sent again.
 //!
-//! A GET changes nothing: it is repeated whenever the answer may be another one next time. A POST starts
-//! something: it is repeated only where it is certain that the API did not see it, which is when no connection
+//! A GET changes nothing, and some requests end in the same state however often they are sent: these are repeated
+//! whenever the answer may be another one next time. Other requests start something: they are repeated only where it is certain that the API did not see them, which is when no connection
 //! was made, and when API Gateway throttled it (429, said before the function is asked). A 5xx or a broken
 //! connection may come after the job was opened, so those are told to the caller instead: sending a second
 //! time would answer `BackupAlreadyRunning` or `InstanceNameAlreadyInUse` for the caller's own first request.
@@ -19,7 +19,7 @@ pub(crate) const ATTEMPTS: u32 = 5;
 /// Whether a request may be sent again after it may have had its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It changes nothing.
+    /// It changes nothing, or nothing more when it is sent again.
     None,
     /// It starts something.
     Once,

@@ -63,15 +63,26 @@ impl Transport {
         self.repeat(&Method::GET, &url, &[], Effect::None).await
     }
 
-    /// The answer to a POST with a JSON body.
+    /// The answer to a POST that starts something, with a JSON body.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         segments: &[&str],
         body: &impl serde::Serialize,
     ) -> Result<T, ClientError> {
+        self.change(&Method::POST, segments, body, Effect::Once).await
+    }
+
+    /// The answer to a request with a JSON body, which has this effect.
+    pub(crate) async fn change<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        segments: &[&str],
+        body: &impl serde::Serialize,
+        effect: Effect,
+    ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| ClientError::NotSigned(Box::new(error)))?;
         let url = self.endpoint.route(segments, &[]);
-        self.repeat(&Method::POST, &url, &body, Effect::Once).await
+        self.repeat(method, &url, &body, effect).await
     }
 
     async fn repeat<T: DeserializeOwned>(

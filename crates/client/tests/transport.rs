@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use permafrost_client::{Client, ClientError, JobFilter};
 use permafrost_domain::job::JobStatus;
+use permafrost_domain::wire::BackupRequest;
 use permafrost_domain::{Code, Fault, JobId};
 use scripted::{Server, Step};
 
@@ -35,7 +36,10 @@ fn job(status: &str) -> &'static str {
 #[tokio::test]
 async fn a_request_is_signed_and_bears_its_body() {
     let server = Server::start(vec![Step::Answer(202, r#"{"job": "job-01kb0000000000000000000000"}"#)]);
-    let started = client(&server.endpoint).start_backup(&"shop".parse().unwrap()).await.unwrap();
+    let started = client(&server.endpoint)
+        .start_backup(&"shop".parse().unwrap(), &BackupRequest::default())
+        .await
+        .unwrap();
     assert_eq!(started.job.to_string(), JOB);
     let asked = server.asked();
     assert_eq!(asked[0].line, "POST /v1/instances/shop/backups");
@@ -83,7 +87,10 @@ async fn a_post_that_may_have_arrived_is_not_repeated() {
     for step in [Step::HangUp, Step::Answer(503, CATALOG_AWAY), Step::Answer(502, r#"{"message": "x"}"#)] {
         let server =
             Server::start(vec![step, Step::Answer(202, r#"{"job": "job-01kb0000000000000000000000"}"#)]);
-        client(&server.endpoint).start_backup(&"shop".parse().unwrap()).await.unwrap_err();
+        client(&server.endpoint)
+            .start_backup(&"shop".parse().unwrap(), &BackupRequest::default())
+            .await
+            .unwrap_err();
         assert_eq!(server.asked().len(), 1);
     }
 }
@@ -94,7 +101,7 @@ async fn a_throttled_post_is_repeated() {
         Step::Answer(429, r#"{"message": "Too Many Requests"}"#),
         Step::Answer(202, r#"{"job": "job-01kb0000000000000000000000"}"#),
     ]);
-    client(&server.endpoint).start_backup(&"shop".parse().unwrap()).await.unwrap();
+    client(&server.endpoint).start_backup(&"shop".parse().unwrap(), &BackupRequest::default()).await.unwrap();
     assert_eq!(server.asked().len(), 2);
 }
 
@@ -140,4 +147,21 @@ async fn nobody_listening_is_said_so() {
     let fault = Fault::from(error);
     assert_eq!(fault.code, Code::ApiUnavailable);
     assert!(fault.message.contains("refused"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_state_is_asked_for_again_and_a_start_is_not() {
+    let instance = r#"{"id": "bi-01kb0000000000000000000000", "name": "shop", "status": "BackupsSuspended",
+        "created_at": "2026-11-01T08:00:00Z", "data_source": {"host": "db", "database": "shop",
+        "login": {"method": "iam", "user": "backup"}}}"#;
+    let server = Server::start(vec![Step::Answer(503, CATALOG_AWAY), Step::Answer(200, instance)]);
+    let suspended = client(&server.endpoint).suspend(&"shop".parse().unwrap()).await.unwrap();
+    assert_eq!(suspended.status.to_string(), "BackupsSuspended");
+    assert_eq!(server.asked()[1].line, "POST /v1/instances/shop/suspend");
+
+    let server = Server::start(vec![Step::Answer(503, CATALOG_AWAY)]);
+    let error = client(&server.endpoint).delete_policy(&"gold".parse().unwrap()).await.unwrap_err();
+    assert_eq!(Fault::from(error).code, Code::CatalogUnavailable);
+    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.asked()[0].line, "DELETE /v1/policies/gold");
 }

@@ -37,6 +37,14 @@ impl Body {
         Self(body)
     }
 
+    /// The moment in the 48 bits before the random ones.
+    fn made_at(&self) -> Timestamp {
+        let digit = |c: &u8| ALPHABET.iter().position(|letter| letter == c).unwrap_or(0) as u128;
+        let bits = self.0.iter().fold(0_u128, |bits, c| (bits << 5) | digit(c));
+        let millis = i64::try_from(bits >> 80).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let body: [u8; BODY_LEN] = text.as_bytes().try_into().ok()?;
         // 26 * 5 bits are 130: the first character holds only three of the 128.
@@ -60,6 +68,11 @@ macro_rules! id {
             /// The id made at `made_at` with the low 80 bits of `random`.
             pub fn new(made_at: Timestamp, random: u128) -> Self {
                 Self(Body::new(made_at, random))
+            }
+
+            /// The moment that it was made for, to the millisecond.
+            pub fn made_at(self) -> Timestamp {
+                self.0.made_at()
             }
         }
 
@@ -185,6 +198,7 @@ mod tests {
             let made_at = Timestamp::from_millisecond(millis.min(253_402_207_200_000)).unwrap();
             let id = JobId::new(made_at, random);
             prop_assert_eq!(id.to_string().parse::<JobId>(), Ok(id));
+            prop_assert_eq!(id.made_at(), made_at);
             prop_assert!(id.to_string().parse::<InstanceId>().is_err());
             prop_assert_eq!(PointId::of_backup(id).backup_job(), id);
         }

@@ -11,10 +11,11 @@ use crate::data_source::DataSource;
 use crate::fault::Fault;
 use crate::files::FilesOrder;
 use crate::ids::{InstanceId, JobId, PointId, PolicyId};
-use crate::instance::InstanceName;
+use crate::instance::{Instance, InstanceName};
 use crate::recovery_point::BackupKind;
 use crate::restore_options::RestoreOptions;
 use crate::retention::RuleName;
+use crate::tiering::{RehydrationDays, RehydrationPriority};
 
 /// How long a job is kept in the catalog after it was asked for.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -223,6 +224,19 @@ pub struct BackupOrder {
     pub scheduled_at: Option<Timestamp>,
 }
 
+/// How an archived point is to be rehydrated: by itself, or for a restore that waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RehydrationOrder {
+    /// The point.
+    pub point: PointId,
+    /// How soon.
+    #[serde(default)]
+    pub priority: RehydrationPriority,
+    /// For how many days.
+    #[serde(default)]
+    pub days: RehydrationDays,
+}
+
 /// One run of one operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Job {
@@ -269,9 +283,38 @@ pub struct Job {
     /// What a restore as files was asked to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Box<FilesOrder>>,
+    /// How its point is rehydrated, where that is in the archive store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehydration: Option<RehydrationOrder>,
     /// The ARN of the execution behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,
+}
+
+impl Job {
+    /// A job that waits for its execution, asked for by nobody yet and with nothing in it but what it does.
+    pub fn queued(id: JobId, operation: Operation, instance: &Instance, now: Timestamp) -> Self {
+        Self {
+            id,
+            operation,
+            instance: instance.id,
+            instance_name: instance.name.clone(),
+            started_by: String::new(),
+            status: JobStatus::Queued,
+            created_at: now,
+            ended_at: None,
+            progress: Progress::default(),
+            fault: None,
+            warnings: Vec::new(),
+            readiness: None,
+            point: None,
+            backup: None,
+            restore: None,
+            files: None,
+            rehydration: None,
+            execution: None,
+        }
+    }
 }
 
 #[cfg(test)]

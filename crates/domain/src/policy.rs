@@ -1,6 +1,7 @@
 //! Backup policies: a schedule and retention rules, shared by many instances.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -26,7 +27,8 @@ mod read_schedule;
 mod yaml;
 
 /// A policy as a request names it: by id or by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum PolicyRef {
     /// By its id.
     Id(PolicyId),
@@ -43,6 +45,39 @@ impl FromStr for PolicyRef {
         }
     }
 }
+
+impl fmt::Display for PolicyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => fmt::Display::fmt(id, f),
+            Self::Name(name) => fmt::Display::fmt(name, f),
+        }
+    }
+}
+
+impl TryFrom<String> for PolicyRef {
+    type Error = InvalidPolicyName;
+    fn try_from(text: String) -> Result<Self, InvalidPolicyName> {
+        text.parse()
+    }
+}
+
+impl From<PolicyRef> for String {
+    fn from(named: PolicyRef) -> String {
+        named.to_string()
+    }
+}
+
+impl utoipa::PartialSchema for PolicyRef {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^[a-z0-9][a-z0-9-]{0,62}$"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for PolicyRef {}
 
 /// What a policy says: when backups run, and how long they stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -208,3 +208,23 @@ impl From<SoftDeleteDays> for u16 {
         days.0
     }
 }
+
+impl FromStr for SoftDeleteDays {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let days: u16 = text.parse().map_err(|_| format!("{text:?} is no number of days"))?;
+        Self::try_from(days).map_err(|error| error.to_string())
+    }
+}
+
+impl utoipa::PartialSchema for SoftDeleteDays {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::Integer)
+            .minimum(Some(14))
+            .maximum(Some(180))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for SoftDeleteDays {}

@@ -3,18 +3,27 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data_source::DataSource;
 use crate::fault::{Code, Fault};
 use crate::files::{FileCompression, FileFormat, FilesTarget};
-use crate::ids::{InstanceId, InvalidId, JobId, PointId};
-use crate::instance::InstanceName;
+use crate::ids::{InstanceId, InvalidId, JobId, PlanId, PointId, PolicyId};
+use crate::instance::{Instance, InstanceName, StopMode};
+use crate::policy::{PolicyName, PolicyRef, PolicySpec};
+use crate::protection::SoftDeleteDays;
 use crate::recovery_point::RecoveryPoint;
 use crate::restore_options::RestoreOptions;
+use crate::retention::RuleName;
+use crate::tiering::{RehydrationDays, RehydrationPriority};
 
 /// The most items that a page of a list holds.
 pub const MAX_PAGE: u16 = 100;
+/// The most instances that may be under one policy.
+pub const MAX_INSTANCES_OF_POLICY: usize = 1_000;
+/// The most characters of the reason for a deletion.
+pub const MAX_REASON_CHARS: usize = 1_000;
 
 /// `POST /instances`: protect a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -24,6 +33,10 @@ pub struct ProtectRequest {
     pub name: InstanceName,
     /// The database.
     pub data_source: DataSource,
+    /// The policy, by id or name, that backs it up and keeps its points; without one it is backed up when somebody
+    /// asks, and its points are kept for three months.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyRef>,
 }
 
 /// Protection is being configured.
@@ -36,9 +49,14 @@ pub struct ProtectResponse {
 }
 
 /// `POST /instances/{instance}/backups`: back up now.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct BackupRequest {}
+pub struct BackupRequest {
+    /// The rule of the instance's policy that says how long the point is kept; `default` unless said otherwise. It
+    /// uses no period up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+}
 
 /// `POST /instances/{instance}/restores`: restore a point into a new database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -52,6 +70,10 @@ pub struct RestoreRequest {
     /// What of the point to restore, and how; everything as it was unless said otherwise.
     #[serde(default, skip_serializing_if = "RestoreOptions::is_default")]
     pub options: RestoreOptions,
+    /// How to rehydrate the point where it is in the archive store. The restore waits for it, and goes on by itself;
+    /// without this word an archived point is refused, since rehydrating takes time and costs money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehydrate: Option<RehydrateRequest>,
 }
 
 /// `POST /instances/{instance}/file-restores`: write a point as files into a bucket.
@@ -69,6 +91,146 @@ pub struct FileRestoreRequest {
     /// How they are compressed; as the backup is unless said otherwise.
     #[serde(default)]
     pub compression: FileCompression,
+    /// As in a [`RestoreRequest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehydrate: Option<RehydrateRequest>,
+}
+
+/// `POST /instances/{instance}/recovery-points/{point}/rehydrate`: copy an archived point back for a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RehydrateRequest {
+    /// How soon; standard unless said otherwise.
+    #[serde(default)]
+    pub priority: RehydrationPriority,
+    /// For how many days, 10 to 30; 15 unless said otherwise.
+    #[serde(default)]
+    pub days: RehydrationDays,
+}
+
+/// `POST /instances/{instance}/recovery-points/{point}/legal-hold`: forbid, or allow again, that it is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LegalHoldRequest {
+    /// Whether the point is under legal hold from now on.
+    pub legal_hold: LegalHold,
+}
+
+/// Whether a point is under legal hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LegalHold {
+    /// It is: nothing deletes it.
+    On,
+    /// It is not.
+    Off,
+}
+
+/// `POST /policies`: make a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePolicyRequest {
+    /// The name people will call the policy by.
+    pub name: PolicyName,
+    /// What it says.
+    pub spec: PolicySpec,
+}
+
+/// `PUT /policies/{policy}`: change a policy. Points that exist keep the retention that they were stamped with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplacePolicyRequest {
+    /// Its new name; the one it has unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<PolicyName>,
+    /// What it is to say.
+    pub spec: PolicySpec,
+    /// The revision that the change was made from: where the policy is of another one by now, nothing is changed.
+    /// Unless said otherwise, the one that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_revision: Option<u32>,
+}
+
+/// The answer to `DELETE /policies/{policy}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PolicyDeleted {
+    /// The policy that is gone.
+    pub policy: PolicyId,
+}
+
+/// `POST /instances/{instance}/policy`: put an instance under a policy, or under none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePolicyRequest {
+    /// The policy, by id or name; none unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyRef>,
+    /// What happens to the points that exist.
+    #[serde(default)]
+    pub existing_points: ExistingPoints,
+}
+
+/// What a change of policy does to the points that exist.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExistingPoints {
+    /// Nothing: they keep the retention that they were stamped with.
+    #[default]
+    Keep,
+    /// Each gets the retention that the policy says. Never a shorter one while the vault is immutable.
+    Reevaluate,
+}
+
+/// The answer to [`ChangePolicyRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PolicyChanged {
+    /// The instance as it is now.
+    pub instance: Instance,
+    /// The job that gives existing points their new retention, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+}
+
+/// `POST /instances/{instance}/stop-protection`: make no more backups and keep the points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopProtectionRequest {
+    /// How long the points stay.
+    pub retain: Retain,
+}
+
+/// How long the points of an instance stay whose protection is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Retain {
+    /// All of them, until somebody deletes them.
+    Forever,
+    /// As long as each was stamped for; the newest one for ever.
+    AsPerPolicy,
+}
+
+impl From<Retain> for StopMode {
+    fn from(retain: Retain) -> StopMode {
+        match retain {
+            Retain::Forever => StopMode::RetainForever,
+            Retain::AsPerPolicy => StopMode::RetainAsPerPolicy,
+        }
+    }
+}
+
+/// `POST /instances/{instance}/delete-data`: stop protection and delete every point, after a time in which that can
+/// be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteDataRequest {
+    /// The instance's name, whatever it is named by in the path: nobody deletes by a slip.
+    pub confirm_name: InstanceName,
+    /// Why, for the record: 1 to 1,000 characters.
+    #[schema(min_length = 1, max_length = 1_000)]
+    pub reason: String,
+    /// For how many days it can be undone, 14 to 180; 14 unless said otherwise.
+    #[serde(default)]
+    pub undo_days: SoftDeleteDays,
 }
 
 /// A point as a request names it: `latest`, or an id.
@@ -164,6 +326,25 @@ pub struct TableSummary {
     pub stored_bytes: u64,
     /// Its checksum, as in the manifest.
     pub checksum: String,
+}
+
+/// `GET /retention-plans`: a plan without what it lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RetentionPlanSummary {
+    /// The plan.
+    #[schema(value_type = String)]
+    pub id: PlanId,
+    /// The instance.
+    pub instance: InstanceId,
+    /// The time that it was made for.
+    #[schema(value_type = String, format = DateTime)]
+    pub made_at: Timestamp,
+    /// How many points it could delete at most.
+    pub deletion_limit: u64,
+    /// With how many points something is done.
+    pub actions: u64,
+    /// How many that were due are left alone.
+    pub kept: u64,
 }
 
 /// The body of every answer that is not a success.

@@ -5,11 +5,16 @@
 
 pub mod clock;
 pub mod config;
+pub mod executions;
 pub mod files;
+pub mod lock;
+pub mod objects;
 pub mod point;
+pub mod postpone;
 pub mod progress;
 pub mod restore;
 pub mod runtime;
+pub mod schedules;
 pub mod sdk;
 pub mod snapshot;
 pub mod step;

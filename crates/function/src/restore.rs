@@ -49,8 +49,8 @@ impl OpenRestore {
     }
 
     /// Where the data is, for the engine.
-    pub fn stored<'a>(&self, tools: &'a Tools) -> Stored<'a> {
-        Stored { store: &tools.store, layout: self.point.layout }
+    pub fn stored(&self) -> Stored<'_> {
+        Stored { store: &self.point.store, layout: self.point.layout }
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Tools {
     pub catalog: Catalog,
     /// The backup store.
     pub store: Store,
+    /// The archive store.
+    pub archive: Store,
     /// PostgreSQL's programs on board.
     pub programs: PgPrograms,
     /// For clients of a function's own.
@@ -35,8 +37,14 @@ impl Tools {
     /// # Errors
     /// `InvalidConfiguration` where the environment lacks a variable, region or credentials.
     pub async fn from_env() -> Result<Self, Fault> {
-        let config = Config::from_env()?;
-        let sdk = sdk::load().await;
+        Self::new(Config::from_env()?, sdk::load().await)
+    }
+
+    /// Makes the clients of this configuration.
+    ///
+    /// # Errors
+    /// `InvalidConfiguration` where `sdk` lacks region or credentials.
+    pub fn new(config: Config, sdk: SdkConfig) -> Result<Self, Fault> {
         let missing =
             |what: &str| Fault::new(Code::InvalidConfiguration, format!("the environment has no {what}"));
         let region = sdk.region().ok_or_else(|| missing("region"))?.to_string();
@@ -44,10 +52,12 @@ impl Tools {
         // The layer has the RDS bundle beside the clients: /opt/pg and /opt/certs.
         let clients = Path::new(&config.pg_clients_dir);
         let bundle = clients.parent().unwrap_or(clients).join("certs/rds.pem");
+        let s3 = aws_sdk_s3::Client::new(&sdk);
         let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
         Ok(Self {
             catalog: Catalog::new(aws_sdk_dynamodb::Client::new(&sdk), &config.table_name),
-            store: Store::new(aws_sdk_s3::Client::new(&sdk), &config.backup_bucket, &config.key_arn),
+            store: Store::new(s3.clone(), &config.backup_bucket, &config.key_arn),
+            archive: Store::new(s3, &config.archive_bucket, &config.key_arn),
             programs: PgPrograms::new(clients),
             logins: Logins::new(secrets, credentials, region, bundle),
             sdk,

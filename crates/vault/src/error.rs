@@ -6,6 +6,7 @@ use permafrost_domain::fault::chain;
 use permafrost_domain::{Code, Fault};
 
 use crate::checksum::Sha256;
+use crate::object_lock::ObjectLock;
 
 /// A failure of the vault.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,30 @@ pub enum VaultError {
         /// Where and why.
         reason: String,
     },
+    /// The object lies in an archive class, and no readable copy of it is there.
+    #[error("object {key} is archived and not rehydrated")]
+    Archived {
+        /// The object's key.
+        key: String,
+    },
+    /// The version is kept by an Object Lock or a legal hold; nothing was deleted.
+    #[error("object {key} is locked {lock}")]
+    Locked {
+        /// The object's key.
+        key: String,
+        /// What keeps it.
+        lock: ObjectLock,
+    },
+    /// The store does not keep the version as it was asked to.
+    #[error("object {key} should be locked {asked} and is locked {found}")]
+    LockNotKept {
+        /// The object's key.
+        key: String,
+        /// The lock that was asked for.
+        asked: ObjectLock,
+        /// The lock that is there.
+        found: ObjectLock,
+    },
     /// The object is of a format version that this code does not know.
     #[error("object {key} is of format {found}; this version reads format {}", crate::FORMAT)]
     Format {
@@ -110,6 +135,7 @@ impl VaultError {
         };
         match (error.code(), status) {
             (Some("PreconditionFailed"), _) | (_, Some(412)) => Self::AlreadyExists { key },
+            (Some("InvalidObjectState"), _) => Self::Archived { key },
             (Some("NoSuchBucket"), _) => Self::Refused { key, reason },
             (Some("NoSuchKey" | "NoSuchVersion" | "NotFound"), _) | (_, Some(404)) => Self::Missing { key },
             (Some("AccessDenied" | "KMS.DisabledException" | "KMS.KMSInvalidStateException"), _)
@@ -126,7 +152,10 @@ impl From<VaultError> for Fault {
         let code = match &error {
             VaultError::AlreadyExists { .. }
             | VaultError::Refused { .. }
-            | VaultError::AccessDenied { .. } => Code::ContainerNotAccessible,
+            | VaultError::AccessDenied { .. }
+            | VaultError::LockNotKept { .. } => Code::ContainerNotAccessible,
+            VaultError::Archived { .. } => Code::RecoveryPointArchived,
+            VaultError::Locked { .. } => Code::ObjectLocked,
             VaultError::Missing { .. } => Code::ObjectMissing,
             VaultError::Unavailable { .. } => Code::StoreUnavailable,
             VaultError::Checksum { .. }
@@ -144,6 +173,9 @@ impl From<VaultError> for Fault {
         | VaultError::Frame { key, .. }
         | VaultError::Size { key, .. }
         | VaultError::Document { key, .. }
+        | VaultError::Archived { key }
+        | VaultError::Locked { key, .. }
+        | VaultError::LockNotKept { key, .. }
         | VaultError::Format { key, .. }) = &error;
         Fault::new(code, error.to_string()).on(format!("object {key}"))
     }

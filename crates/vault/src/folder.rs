@@ -181,9 +181,8 @@ impl Upload {
         object: &ObjectRef,
         (offset, length): (u64, u64),
     ) -> Result<ArrivedPart, VaultError> {
-        // Keys of the vault hold nothing that a URL would have to quote; versions may.
-        let version: String = object.version.bytes().map(url_byte).collect();
-        let source = format!("{}/{}?versionId={version}", store.bucket(), layout.key(&object.key));
+        store.check_readable(layout, object).await?;
+        let source = store.copy_source(layout, object);
         let request = self.folder.client.upload_part_copy().bucket(&self.folder.bucket).key(&self.key);
         let request = request.upload_id(&self.id).part_number(number).copy_source(source);
         let request = request.copy_source_range(format!("bytes={offset}-{}", offset + length - 1));
@@ -224,14 +223,5 @@ impl Upload {
         let request = self.folder.client.abort_multipart_upload().bucket(&self.folder.bucket);
         let aborted = request.key(&self.key).upload_id(&self.id).send().await;
         aborted.map(|_| ()).map_err(|error| self.failed(&error))
-    }
-}
-
-/// A byte as it stands in a URL's query.
-fn url_byte(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
     }
 }

@@ -22,6 +22,11 @@ impl PointLayout {
     /// The object that names all others.
     pub const MANIFEST: &str = "manifest.json";
 
+    /// Where the segments of an archived point are.
+    pub const ARCHIVE: &str = "archive.json";
+    /// What is to be deleted of a point that expires.
+    pub const EXPIRY: &str = "expiry.json";
+
     /// The layout of a point.
     pub fn new(instance: InstanceId, point: PointId) -> Self {
         Self { instance, point }
@@ -42,6 +47,19 @@ impl PointLayout {
         format!("instances/{}/points/{}/{name}", self.instance, self.point)
     }
 
+    /// The point that the object at `key` belongs to, and its name; `None` where it belongs to none.
+    pub fn parse(key: &str) -> Option<(Self, &str)> {
+        let (instance, rest) = key.strip_prefix("instances/")?.split_once('/')?;
+        let (point, name) = rest.strip_prefix("points/")?.split_once('/')?;
+        let layout = Self { instance: instance.parse().ok()?, point: point.parse().ok()? };
+        (!name.is_empty()).then_some((layout, name))
+    }
+
+    /// Whether `name` is that of a segment.
+    pub fn is_segment(name: &str) -> bool {
+        name.starts_with("segments/")
+    }
+
     /// The name of a task's result.
     pub fn task_result(task: u32) -> String {
         format!("tasks/{task}.json")
@@ -50,5 +68,24 @@ impl PointLayout {
     /// The name of a segment: `attempt` tells one run of a task from another.
     pub fn segment(task: u32, attempt: &str, n: u32) -> String {
         format!("segments/{task}.{attempt}.{n}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_key_tells_its_point_and_name() {
+        let instance = InstanceId::new(Timestamp::UNIX_EPOCH, 1);
+        let layout = PointLayout::new(instance, PointId::new(Timestamp::UNIX_EPOCH, 2));
+        for name in [PointLayout::MANIFEST, "segments/1.a.0", "tasks/3.json"] {
+            assert_eq!(PointLayout::parse(&layout.key(name)), Some((layout, name)));
+        }
+        for other in [VAULT_KEY, "instances/", &layout.key(""), "instances/x/points/y/manifest.json"] {
+            assert_eq!(PointLayout::parse(other), None, "{other}");
+        }
     }
 }

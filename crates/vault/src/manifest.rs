@@ -119,6 +119,16 @@ impl Manifest {
         (number as usize).checked_sub(1).and_then(|index| self.tasks.get(index))
     }
 
+    /// The segments of all tasks.
+    pub fn segments(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.tasks.iter().flat_map(|task| &task.segments)
+    }
+
+    /// Every object of the point but segments, the manifest itself and the plan: what stays in a hot class.
+    pub fn descriptions(&self) -> impl Iterator<Item = &ObjectRef> {
+        [&self.toc, &self.globals].into_iter().chain(self.tasks.iter().map(|task| &task.result))
+    }
+
     /// Every object of the point but the manifest itself and the plan.
     pub fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
         [&self.toc, &self.globals]

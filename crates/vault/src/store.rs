@@ -2,8 +2,15 @@
 //!
 //! Writes are create-only and carry their SHA-256, which S3 checks and keeps. Reads name the exact version and
 //! check what arrives. A write that was repeated after its answer was lost meets its own object and succeeds.
+//!
+//! The segments of an archived point lie in another bucket under versions of their own. A store that knows of them
+//! ([`Store::reading_archived`]) finds them there, so that readers need not know where a point is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -12,7 +19,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::FORMAT;
+use crate::archive::Archive;
 use crate::checksum::Sha256;
+use crate::erasure::ObjectVersion;
 use crate::error::VaultError;
 use crate::layout::PointLayout;
 
@@ -49,15 +58,53 @@ struct Fetched {
 /// One bucket and the key that encrypts it.
 #[derive(Debug, Clone)]
 pub struct Store {
-    client: Client,
+    pub(crate) client: Client,
+    pub(crate) bucket: String,
+    pub(crate) kms_key: String,
+    archived: Option<Arc<Archived>>,
+}
+
+/// The segments of one point that are in the archive store.
+#[derive(Debug)]
+struct Archived {
+    layout: PointLayout,
     bucket: String,
-    kms_key: String,
+    /// By the segments' names.
+    versions: BTreeMap<String, String>,
+}
+
+/// Where the bytes of an object are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place<'a> {
+    pub(crate) bucket: &'a str,
+    pub(crate) key: String,
+    pub(crate) version: &'a str,
 }
 
 impl Store {
     /// The store in `bucket`, whose new objects are encrypted with the KMS key `kms_key` (an ARN).
     pub fn new(client: Client, bucket: impl Into<String>, kms_key: impl Into<String>) -> Self {
-        Self { client, bucket: bucket.into(), kms_key: kms_key.into() }
+        Self { client, bucket: bucket.into(), kms_key: kms_key.into(), archived: None }
+    }
+
+    /// This store, reading the segments that `archived` names from the store `archive`.
+    #[must_use]
+    pub fn reading_archived(&self, archive: &Store, archived: &Archive) -> Self {
+        let versions =
+            archived.segments.iter().map(|segment| (segment.key.clone(), segment.version.clone())).collect();
+        let layout = PointLayout::new(archived.instance, archived.point);
+        let archived = Archived { layout, bucket: archive.bucket.clone(), versions };
+        Self { archived: Some(Arc::new(archived)), ..self.clone() }
+    }
+
+    /// Where the bytes of an object are.
+    pub(crate) fn place<'a>(&'a self, layout: &PointLayout, object: &'a ObjectRef) -> Place<'a> {
+        let key = layout.key(&object.key);
+        let archived = self.archived.as_ref().filter(|archived| archived.layout == *layout);
+        match archived.and_then(|archived| Some((archived, archived.versions.get(&object.key)?))) {
+            Some((archived, version)) => Place { bucket: &archived.bucket, key, version },
+            None => Place { bucket: &self.bucket, key, version: &object.version },
+        }
     }
 
     /// The bucket's name.
@@ -175,10 +222,33 @@ impl Store {
         name: &str,
     ) -> Result<(ObjectRef, Bytes), VaultError> {
         let key = layout.key(name);
-        let Fetched { version, body, .. } = self.fetch(&key, None, None).await?;
+        let request = self.client.get_object().bucket(&self.bucket).key(&key);
+        let Fetched { version, body, .. } = fetch(&key, request).await?;
         let object =
             ObjectRef { key: name.to_owned(), version, bytes: body.len() as u64, sha256: Sha256::of(&body) };
         Ok((object, body))
+    }
+
+    /// The current version of an object of a point, or `None` where it is not there: for documents whose version
+    /// nothing names.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn current_version(
+        &self,
+        layout: &PointLayout,
+        name: &str,
+    ) -> Result<Option<ObjectVersion>, VaultError> {
+        let key = layout.key(name);
+        let head = self.client.head_object().bucket(&self.bucket).key(&key).send().await;
+        match head.map_err(|error| VaultError::from_sdk(&key, &error)) {
+            Ok(head) => match head.version_id {
+                Some(version) => Ok(Some(ObjectVersion { key: name.to_owned(), version })),
+                None => Err(VaultError::Refused { key, reason: "the store keeps no versions".to_owned() }),
+            },
+            Err(VaultError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The whole object, checked.
@@ -186,8 +256,9 @@ impl Store {
     /// # Errors
     /// [`VaultError::Checksum`] where its bytes are not those that were written.
     pub async fn get(&self, layout: &PointLayout, object: &ObjectRef) -> Result<Bytes, VaultError> {
-        let key = layout.key(&object.key);
-        let Fetched { body, .. } = self.fetch(&key, Some(&object.version), None).await?;
+        let Place { bucket, key, version } = self.place(layout, object);
+        let request = self.client.get_object().bucket(bucket).key(&key).version_id(version);
+        let Fetched { body, .. } = fetch(&key, request).await?;
         let found = Sha256::of(&body);
         if found == object.sha256 {
             Ok(body)
@@ -207,9 +278,10 @@ impl Store {
         offset: u64,
         length: u64,
     ) -> Result<Bytes, VaultError> {
-        let key = layout.key(&object.key);
+        let Place { bucket, key, version } = self.place(layout, object);
         let range = format!("bytes={offset}-{}", offset + length - 1);
-        let Fetched { body, partial, .. } = self.fetch(&key, Some(&object.version), Some(range)).await?;
+        let request = self.client.get_object().bucket(bucket).key(&key).version_id(version).range(range);
+        let Fetched { body, partial, .. } = fetch(&key, request).await?;
         // HTTP lets a server ignore a range and send everything.
         let first = if partial { 0 } else { usize::try_from(offset).unwrap_or(usize::MAX) };
         let end = usize::try_from(length).ok().and_then(|length| first.checked_add(length));
@@ -219,34 +291,18 @@ impl Store {
         }
     }
 
-    async fn fetch(
-        &self,
-        key: &str,
-        version: Option<&str>,
-        range: Option<String>,
-    ) -> Result<Fetched, VaultError> {
-        let request = self.client.get_object().bucket(&self.bucket).key(key);
-        let request = request.set_version_id(version.map(str::to_owned)).set_range(range);
-        let answer = request.send().await.map_err(|error| VaultError::from_sdk(key, &error))?;
-        let (version, partial) = (answer.version_id.unwrap_or_default(), answer.content_range.is_some());
-        match answer.body.collect().await {
-            Ok(body) => Ok(Fetched { version, body: body.into_bytes(), partial }),
-            Err(error) => Err(VaultError::Unavailable { key: key.to_owned(), reason: error.to_string() }),
-        }
-    }
-
     /// Checks that the object is in the store, with its size and the checksum that S3 computed at the write.
     ///
     /// # Errors
     /// [`VaultError::Missing`], [`VaultError::Size`] or [`VaultError::Checksum`].
     pub async fn check(&self, layout: &PointLayout, object: &ObjectRef) -> Result<(), VaultError> {
-        let key = layout.key(&object.key);
+        let Place { bucket, key, version } = self.place(layout, object);
         let answer = self
             .client
             .head_object()
-            .bucket(&self.bucket)
+            .bucket(bucket)
             .key(&key)
-            .version_id(&object.version)
+            .version_id(version)
             .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await
@@ -260,6 +316,15 @@ impl Store {
             return Err(VaultError::Checksum { key, expected: object.sha256, found });
         }
         Ok(())
+    }
+}
+
+async fn fetch(key: &str, request: GetObjectFluentBuilder) -> Result<Fetched, VaultError> {
+    let answer = request.send().await.map_err(|error| VaultError::from_sdk(key, &error))?;
+    let (version, partial) = (answer.version_id.unwrap_or_default(), answer.content_range.is_some());
+    match answer.body.collect().await {
+        Ok(body) => Ok(Fetched { version, body: body.into_bytes(), partial }),
+        Err(error) => Err(VaultError::Unavailable { key: key.to_owned(), reason: error.to_string() }),
     }
 }
 

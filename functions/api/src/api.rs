@@ -2,13 +2,14 @@
 
 use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use jiff::Timestamp;
-use permafrost_catalog::{CatalogError, JobOutcome};
-use permafrost_domain::Fault;
 use permafrost_domain::job::Job;
+use permafrost_domain::{Code, Fault};
 use permafrost_function::Tools;
+use permafrost_function::executions::Executions;
+use permafrost_function::schedules::Schedules;
 
 use crate::answer::Answer;
-use crate::executions::Executions;
+use crate::machines::StateMachines;
 use crate::request::Request;
 use crate::route::Route;
 use crate::routes;
@@ -18,8 +19,12 @@ use crate::routes;
 pub struct Api<'a> {
     /// What every function works with.
     pub tools: &'a Tools,
-    /// What carries jobs out.
+    /// The state machines that carry jobs out.
+    pub machines: &'a StateMachines,
+    /// Their executions.
     pub executions: &'a Executions,
+    /// The schedules of the policies.
+    pub schedules: &'a Schedules,
 }
 
 impl Api<'_> {
@@ -46,7 +51,7 @@ impl Api<'_> {
             Err(fault) => (Answer::fault(fault), Some(fault.code)),
         };
         let status = answer.status;
-        let code = code.map(permafrost_domain::Code::as_str);
+        let code = code.map(Code::as_str);
         tracing::info!(target: "audit", %caller, %request_id, %method, %path, status, code, "request");
         answer.into()
     }
@@ -65,45 +70,38 @@ impl Api<'_> {
             Route::ShowRecoveryPoint => routes::show_recovery_point::answer(self, request).await,
             Route::Restore => routes::restore::answer(self, request).await,
             Route::RestoreFiles => routes::restore_files::answer(self, request).await,
+            Route::CreatePolicy => routes::create_policy::answer(self, request).await,
+            Route::ListPolicies => routes::list_policies::answer(self, request).await,
+            Route::ShowPolicy => routes::show_policy::answer(self, request).await,
+            Route::ListPolicyInstances => routes::list_policy_instances::answer(self, request).await,
+            Route::ReplacePolicy => routes::replace_policy::answer(self, request).await,
+            Route::DeletePolicy => routes::delete_policy::answer(self, request).await,
+            Route::ChangePolicy => routes::change_policy::answer(self, request).await,
+            Route::SuspendBackups => routes::suspend_backups::answer(self, request).await,
+            Route::ResumeProtection => routes::resume_protection::answer(self, request).await,
+            Route::StopProtection => routes::stop_protection::answer(self, request).await,
+            Route::DeleteData => routes::delete_data::answer(self, request).await,
+            Route::UndeleteData => routes::undelete_data::answer(self, request).await,
+            Route::SetLegalHold => routes::set_legal_hold::answer(self, request).await,
+            Route::EstimateRehydration => routes::estimate_rehydration::answer(self, request).await,
+            Route::Rehydrate => routes::rehydrate::answer(self, request).await,
+            Route::ListRetentionPlans => routes::list_retention_plans::answer(self, request).await,
+            Route::ShowRetentionPlan => routes::show_retention_plan::answer(self, request).await,
             Route::ListJobs => routes::list_jobs::answer(self, request).await,
             Route::ShowJob => routes::show_job::answer(self, request).await,
             Route::CancelJob => routes::cancel_job::answer(self, request).await,
         }
     }
 
-    /// Starts the execution of a job that stands open in the catalog.
-    ///
-    /// Order: catalog, execution, catalog. Where the execution cannot be started the job is closed, which
-    /// releases what was opened with it (a lock, a claim to a name). Where the function dies in between, the job
-    /// stays `Queued`: its execution, if there is one, moves it on; a cancel closes it otherwise.
+    /// Starts the execution of a job that stands open in the catalog; where it cannot be started the job is closed.
     ///
     /// # Errors
     /// `OrchestrationUnavailable`, which is then also why the job failed.
     pub(crate) async fn start(&self, job: &Job, now: Timestamp) -> Result<(), Fault> {
-        match self.executions.start(job).await {
-            Ok(arn) => {
-                match self.tools.catalog.job_started(job.id, &arn).await {
-                    Ok(_) => {}
-                    // Quick jobs have ended by now; their record still wants its execution.
-                    Err(CatalogError::JobNotRunning { .. }) => self.note_execution(job, &arn).await,
-                    // The execution runs, and its first step says so too.
-                    Err(error) => tracing::warn!(job = %job.id, %error, "the job's start is not recorded"),
-                }
-                Ok(())
-            }
-            Err(fault) => {
-                let outcome = JobOutcome::Failed(fault.clone());
-                if let Err(error) = self.tools.catalog.close_job(job.id, &outcome, now).await {
-                    tracing::error!(job = %job.id, %error, "a job that was not started stays open");
-                }
-                Err(fault)
-            }
-        }
-    }
-
-    async fn note_execution(&self, job: &Job, arn: &str) {
-        if let Err(error) = self.tools.catalog.record_execution(job.id, arn).await {
-            tracing::warn!(job = %job.id, %error, "the job's execution is not recorded");
-        }
+        let machine = self.machines.of(job.operation).ok_or_else(|| {
+            let message = format!("no state machine carries out {} by itself", job.operation);
+            Fault::new(Code::InvalidConfiguration, message).on(job.id.to_string())
+        })?;
+        self.executions.start_job(&self.tools.catalog, machine, job, now).await
     }
 }

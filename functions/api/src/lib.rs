@@ -9,14 +9,14 @@
 
 pub mod answer;
 pub mod api;
-pub mod executions;
+pub mod machines;
 pub mod openapi;
 pub mod request;
 pub mod route;
 mod routes;
 
 pub use api::Api;
-pub use executions::{Executions, StateMachines};
+pub use machines::StateMachines;
 
 use permafrost_domain::{Code, Fault};
 

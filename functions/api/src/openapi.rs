@@ -65,6 +65,8 @@ impl Description {
             *name = format!("{}Page", T::name());
             described.schema = reference(name);
         }
+        // A page does not bring the schema of its items along.
+        described.components.extend(Described::of::<T>().components);
         self.answer = Some((200, text, described));
         self
     }
@@ -151,6 +153,23 @@ fn describe(route: Route) -> Description {
         Route::ShowRecoveryPoint => routes::show_recovery_point::describe(),
         Route::Restore => routes::restore::describe(),
         Route::RestoreFiles => routes::restore_files::describe(),
+        Route::CreatePolicy => routes::create_policy::describe(),
+        Route::ListPolicies => routes::list_policies::describe(),
+        Route::ShowPolicy => routes::show_policy::describe(),
+        Route::ListPolicyInstances => routes::list_policy_instances::describe(),
+        Route::ReplacePolicy => routes::replace_policy::describe(),
+        Route::DeletePolicy => routes::delete_policy::describe(),
+        Route::ChangePolicy => routes::change_policy::describe(),
+        Route::SuspendBackups => routes::suspend_backups::describe(),
+        Route::ResumeProtection => routes::resume_protection::describe(),
+        Route::StopProtection => routes::stop_protection::describe(),
+        Route::DeleteData => routes::delete_data::describe(),
+        Route::UndeleteData => routes::undelete_data::describe(),
+        Route::SetLegalHold => routes::set_legal_hold::describe(),
+        Route::EstimateRehydration => routes::estimate_rehydration::describe(),
+        Route::Rehydrate => routes::rehydrate::describe(),
+        Route::ListRetentionPlans => routes::list_retention_plans::describe(),
+        Route::ShowRetentionPlan => routes::show_retention_plan::describe(),
         Route::ListJobs => routes::list_jobs::describe(),
         Route::ShowJob => routes::show_job::describe(),
         Route::CancelJob => routes::cancel_job::describe(),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use jiff::Timestamp;
+use permafrost_domain::ids::PlanId;
 use permafrost_domain::instance::InstanceRef;
+use permafrost_domain::policy::PolicyRef;
 use permafrost_domain::wire::{MAX_PAGE, PointSelector, parse_request};
 use permafrost_domain::{Code, Fault, JobId};
 use serde::de::DeserializeOwned;
@@ -91,9 +93,19 @@ impl Request {
         self.path("instance")?.parse().map_err(invalid)
     }
 
+    /// The policy in the path.
+    pub(crate) fn policy(&self) -> Result<PolicyRef, Fault> {
+        self.path("policy")?.parse().map_err(invalid)
+    }
+
     /// The job in the path.
     pub(crate) fn job(&self) -> Result<JobId, Fault> {
         self.path("job")?.parse().map_err(invalid)
+    }
+
+    /// The retention plan in the path.
+    pub(crate) fn plan(&self) -> Result<PlanId, Fault> {
+        self.path("plan")?.parse().map_err(invalid)
     }
 
     /// The point in the path.
@@ -129,7 +141,12 @@ impl Request {
 /// The query parameters that a route takes.
 pub(crate) fn query_of(route: Route) -> &'static [&'static str] {
     match route {
-        Route::ListInstances | Route::ListRecoveryPoints => &["limit", "next"],
+        Route::ListInstances
+        | Route::ListRecoveryPoints
+        | Route::ListPolicies
+        | Route::ListPolicyInstances
+        | Route::ListRetentionPlans => &["limit", "next"],
+        Route::EstimateRehydration => &["priority", "days"],
         Route::ListJobs => &["since", "instance", "status", "limit", "next"],
         _ => &[],
     }

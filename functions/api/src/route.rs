@@ -20,6 +20,40 @@ pub enum Route {
     Restore,
     /// Starts a restore as files.
     RestoreFiles,
+    /// Makes a policy.
+    CreatePolicy,
+    /// Lists the policies.
+    ListPolicies,
+    /// Shows a policy.
+    ShowPolicy,
+    /// Lists the instances under a policy.
+    ListPolicyInstances,
+    /// Changes a policy.
+    ReplacePolicy,
+    /// Deletes a policy.
+    DeletePolicy,
+    /// Puts an instance under a policy.
+    ChangePolicy,
+    /// Suspends the scheduled backups of an instance.
+    SuspendBackups,
+    /// Resumes the protection of an instance.
+    ResumeProtection,
+    /// Stops the protection of an instance.
+    StopProtection,
+    /// Stops the protection of an instance and deletes its points.
+    DeleteData,
+    /// Takes a deletion back.
+    UndeleteData,
+    /// Puts a point under legal hold, or takes it out.
+    SetLegalHold,
+    /// Estimates a rehydration.
+    EstimateRehydration,
+    /// Rehydrates a point.
+    Rehydrate,
+    /// Lists the retention plans.
+    ListRetentionPlans,
+    /// Shows a retention plan.
+    ShowRetentionPlan,
     /// Lists jobs.
     ListJobs,
     /// Shows a job.
@@ -30,7 +64,7 @@ pub enum Route {
 
 impl Route {
     /// Every route.
-    pub const ALL: [Route; 11] = [
+    pub const ALL: [Route; 28] = [
         Self::ProtectInstance,
         Self::ListInstances,
         Self::ShowInstance,
@@ -39,6 +73,23 @@ impl Route {
         Self::ShowRecoveryPoint,
         Self::Restore,
         Self::RestoreFiles,
+        Self::CreatePolicy,
+        Self::ListPolicies,
+        Self::ShowPolicy,
+        Self::ListPolicyInstances,
+        Self::ReplacePolicy,
+        Self::DeletePolicy,
+        Self::ChangePolicy,
+        Self::SuspendBackups,
+        Self::ResumeProtection,
+        Self::StopProtection,
+        Self::DeleteData,
+        Self::UndeleteData,
+        Self::SetLegalHold,
+        Self::EstimateRehydration,
+        Self::Rehydrate,
+        Self::ListRetentionPlans,
+        Self::ShowRetentionPlan,
         Self::ListJobs,
         Self::ShowJob,
         Self::CancelJob,
@@ -55,6 +106,23 @@ impl Route {
             Self::ShowRecoveryPoint => ("GET", "/instances/{instance}/recovery-points/{point}"),
             Self::Restore => ("POST", "/instances/{instance}/restores"),
             Self::RestoreFiles => ("POST", "/instances/{instance}/file-restores"),
+            Self::CreatePolicy => ("POST", "/policies"),
+            Self::ListPolicies => ("GET", "/policies"),
+            Self::ShowPolicy => ("GET", "/policies/{policy}"),
+            Self::ListPolicyInstances => ("GET", "/policies/{policy}/instances"),
+            Self::ReplacePolicy => ("PUT", "/policies/{policy}"),
+            Self::DeletePolicy => ("DELETE", "/policies/{policy}"),
+            Self::ChangePolicy => ("POST", "/instances/{instance}/policy"),
+            Self::SuspendBackups => ("POST", "/instances/{instance}/suspend"),
+            Self::ResumeProtection => ("POST", "/instances/{instance}/resume"),
+            Self::StopProtection => ("POST", "/instances/{instance}/stop-protection"),
+            Self::DeleteData => ("POST", "/instances/{instance}/delete-data"),
+            Self::UndeleteData => ("POST", "/instances/{instance}/undelete"),
+            Self::SetLegalHold => ("POST", "/instances/{instance}/recovery-points/{point}/legal-hold"),
+            Self::EstimateRehydration => ("GET", "/instances/{instance}/recovery-points/{point}/rehydration"),
+            Self::Rehydrate => ("POST", "/instances/{instance}/recovery-points/{point}/rehydrate"),
+            Self::ListRetentionPlans => ("GET", "/retention-plans"),
+            Self::ShowRetentionPlan => ("GET", "/retention-plans/{plan}"),
             Self::ListJobs => ("GET", "/jobs"),
             Self::ShowJob => ("GET", "/jobs/{job}"),
             Self::CancelJob => ("POST", "/jobs/{job}/cancel"),

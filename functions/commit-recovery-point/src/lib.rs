@@ -1,8 +1,8 @@
 //! `CommitRecoveryPoint`: checks that everything is there, writes the manifest, and makes the point visible.
 //!
 //! Order of effects: nothing is written before every object was found in the store with its checksum; then the
-//! manifest, create-only; then the rule is decided; then one transaction in the catalog, which claims the periods that
-//! the rule was decided with. Where another backup has claimed one of them in between, it writes nothing, and the rule
+//! manifest, create-only; then the rule is decided, and the objects are locked for as long as it says; then one
+//! transaction in the catalog, which claims the periods that the rule was decided with. Where another backup has claimed one of them in between, it writes nothing, and the rule
 //! is decided anew. A repeated call writes the same manifest, which counts as written, and meets its own transaction.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -12,6 +12,7 @@ use permafrost_domain::job::Job;
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::retention::{Rule, StampedRetention};
 use permafrost_domain::{Code, Fault, JobId, PointId};
+use permafrost_function::lock::lock_point;
 use permafrost_function::step::InstanceStep;
 use permafrost_function::{Tools, clock};
 use permafrost_vault::layout::VAULT_KEY;
@@ -68,8 +69,11 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
     let vault = VaultDocument { format: FORMAT, vault: &tools.config.vault_name };
     tools.store.put_if_absent(VAULT_KEY, write_document(&vault)).await?;
     let written = tools.store.put_new(&layout, PointLayout::MANIFEST, write_document(&manifest)).await?;
-    let manifest_ref =
-        ManifestRef { key: written.key, version: written.version, sha256: written.sha256.to_string() };
+    let manifest_ref = ManifestRef {
+        key: written.key.clone(),
+        version: written.version.clone(),
+        sha256: written.sha256.to_string(),
+    };
     let now = clock::now();
     let record = RecoveryPoint {
         id: point,
@@ -93,14 +97,19 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
         legal_hold: false,
         locked_until: None,
     };
-    commit(&tools.catalog, &job, record, now).await?;
+    let lock = async |retention: &StampedRetention| {
+        lock_point(tools, &layout, &manifest, &written, retention, now).await
+    };
+    commit(&tools.catalog, &job, record, now, lock).await?;
     Ok(Output { point })
 }
 
 /// Makes the point of the backup `job` visible under the rule that applies to it, whatever `point` says of its
-/// retention. The point as it stands: as it was committed first, where this is a repetition.
+/// retention, once `lock` has locked its objects for as long; until when they are locked is its answer. The point as it
+/// stands: as it was committed first, where this is a repetition.
 ///
 /// # Errors
+/// Those of `lock`;
 /// `JobCancelled` and the other states of job and instance that forbid it; `CatalogConflict` where other backups take
 /// its periods all the time. Then nothing is visible.
 pub async fn commit(
@@ -108,9 +117,11 @@ pub async fn commit(
     job: &Job,
     mut point: RecoveryPoint,
     now: Timestamp,
+    lock: impl AsyncFn(&StampedRetention) -> Result<Option<Timestamp>, Fault>,
 ) -> Result<RecoveryPoint, Fault> {
     for _ in 0..DECISIONS {
         let decision = decide(catalog, job, point.consistent_at).await?;
+        point.locked_until = lock(&decision.retention).await?;
         point.retention = decision.retention;
         let warnings: Vec<String> = job.warnings.iter().cloned().chain(decision.warning).collect();
         match catalog.commit_recovery_point(&point, &decision.claims, now, &warnings).await? {

@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use commit_recovery_point::{commit, decide};
+use commit_recovery_point::decide;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{Catalog, CommitOutcome};
 use permafrost_domain::instance::Instance;
@@ -15,9 +15,19 @@ use permafrost_domain::job::{BackupOrder, Job, JobStatus, Operation};
 use permafrost_domain::policy::{Policy, PolicySpec};
 use permafrost_domain::recovery_point::{BackupKind, RecoveryPoint};
 use permafrost_domain::retention::{PeriodClaim, PolicyStamp, Reason, RuleName};
-use permafrost_domain::{Code, PolicyId};
+use permafrost_domain::{Code, Fault, PolicyId};
 use support::emulator::table;
 use support::samples::{at, job, point, policy, protected};
+
+/// Commits without locks: there are no objects.
+async fn commit(
+    catalog: &Catalog,
+    job: &Job,
+    point: RecoveryPoint,
+    now: Timestamp,
+) -> Result<RecoveryPoint, Fault> {
+    commit_recovery_point::commit(catalog, job, point, now, async |_| Ok(None)).await
+}
 
 /// A backup of `shop` that has begun, by the schedule of `policy` or by the rule that somebody chose.
 async fn backup(

@@ -23,7 +23,7 @@ pub struct Output {
 /// or the job is being cancelled.
 pub async fn handle(tools: &Tools, input: JobStep) -> Result<Output, Fault> {
     tools.check_not_cancelled(input.job).await?;
-    let open = OpenFiles::open(tools, input.job).await?;
+    let open = OpenFiles::describe(tools, input.job).await?;
     let restore = open.restore(tools);
     let tasks = restore.tasks();
     if tasks > MAX_TASKS {

@@ -25,7 +25,7 @@ pub async fn handle(tools: &Tools, input: Input) -> Result<Done, Fault> {
     let open = OpenRestore::open(tools, input.job).await?;
     let mut progress = TaskProgress::new(tools, input.job, input.task);
     let watch = &mut async |done| progress.say(done).await.map_err(EngineError::from);
-    let done = load(&open.restore()?, open.stored(tools), input.task, watch).await?;
+    let done = load(&open.restore()?, open.stored(), input.task, watch).await?;
     progress.record(&done).await?;
     Ok(Done {})
 }

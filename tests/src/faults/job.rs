@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use permafrost_catalog::CatalogError;
 use permafrost_domain::data_source::DataSource;
 use permafrost_domain::instance::Instance;
-use permafrost_domain::job::{Job, JobStatus, Operation, Progress, RestoreOrder};
+use permafrost_domain::job::{Job, Operation, RestoreOrder};
 use permafrost_domain::restore_options::RestoreOptions;
 use permafrost_domain::{JobId, PointId};
 use serde_json::json;
@@ -111,23 +111,7 @@ fn queued(operation: Operation, instance: &Instance) -> Job {
     let now = Timestamp::now();
     let mut random = [0; 16];
     getrandom::fill(&mut random).expect("the system has random bits");
-    Job {
-        id: JobId::new(now, u128::from_ne_bytes(random)),
-        operation,
-        instance: instance.id,
-        instance_name: instance.name.clone(),
-        started_by: "arn:aws:iam::000000000000:user/permafrost-tests".to_owned(),
-        status: JobStatus::Queued,
-        created_at: now,
-        ended_at: None,
-        progress: Progress::default(),
-        fault: None,
-        warnings: Vec::new(),
-        readiness: None,
-        point: None,
-        backup: None,
-        restore: None,
-        files: None,
-        execution: None,
-    }
+    let id = JobId::new(now, u128::from_ne_bytes(random));
+    let started_by = "arn:aws:iam::000000000000:user/permafrost-tests".to_owned();
+    Job { started_by, ..Job::queued(id, operation, instance, now) }
 }

@@ -196,16 +196,69 @@ fn has_comment(source: &str, sid: &str) -> bool {
     lines.windows(2).any(|pair| pair[1] == line && pair[0].starts_with('#'))
 }
 
-/// No role may delete from a store, or change or bypass what keeps others from doing so.
-pub fn nobody_deletes_from_a_store(project: &Project) -> Findings {
+/// Statements that allow deleting from a store: role, statement, the pattern of keys, and why. By version alone: a
+/// deletion without a version would hide objects from everybody who reads the current one.
+const DELETIONS: &[(&str, &str, &str, &str)] = &[
+    (
+        "TierToArchiveRole",
+        "DeleteArchivedSegments",
+        "/instances/*/segments/*",
+        "they are in the archive store",
+    ),
+    ("ExpireRecoveryPointRole", "DeletePoints", "/instances/*", "their time is over"),
+    ("SweepOrphansRole", "DeleteOrphans", "/instances/*", "no point names them"),
+];
+
+/// Nobody deletes from a store but three roles of the lifecycle, objects of instances alone and by version; nobody
+/// changes or bypasses what keeps others from doing so.
+pub fn only_the_lifecycle_deletes_from_a_store(project: &Project) -> Findings {
     let forbidden = ["s3:delete", "s3:bypass", "s3:putbucket", "s3:putlifecycle", "s3:*", "*"];
     let mut findings = Findings::new();
-    for allow in all_allows(project.application()) {
+    let allows = all_allows(project.application());
+    for allow in &allows {
+        let at = format!("{}: {}", allow.holder, allow.sid);
+        let excused = DELETIONS.iter().find(|(holder, sid, ..)| (*holder, *sid) == (allow.holder, allow.sid));
         for action in &allow.actions {
             let word = action.to_ascii_lowercase();
-            if forbidden.iter().any(|start| word.starts_with(start)) {
-                findings.push(format!("{}: {} allows {action}", allow.holder, allow.sid));
+            let deletes_versions = excused.is_some() && action == "s3:DeleteObjectVersion";
+            if !deletes_versions && forbidden.iter().any(|start| word.starts_with(start)) {
+                findings.push(format!("{at} allows {action}"));
             }
+        }
+        let Some((.., keys, _)) = excused else { continue };
+        for resource in &allow.resources {
+            let stores = ["${BackupBucketName}", "${ArchiveBucketName}"];
+            if !stores.iter().any(|store| *resource == format!("arn:${{AWS::Partition}}:s3:::{store}{keys}"))
+            {
+                findings.push(format!("{at} deletes from {resource}"));
+            }
+        }
+    }
+    for (holder, sid, ..) in DELETIONS {
+        if !allows.iter().any(|allow| (allow.holder, allow.sid) == (*holder, *sid)) {
+            findings.push(format!("{holder}: {sid} is excused and not there"));
+        }
+    }
+    findings
+}
+
+/// The role of every schedule is the scheduler's alone and allows starting the schedule's target, nothing else.
+pub fn schedule_roles_allow_exactly_their_start(project: &Project) -> Findings {
+    let template = project.application();
+    let mut findings = Findings::new();
+    for (id, schedule) in template.resources("AWS::Scheduler::Schedule") {
+        let target = text(schedule, &["Target", "Arn"]).unwrap_or_default();
+        let role = text(schedule, &["Target", "RoleArn"]).unwrap_or_default();
+        let Some(role) = role.strip_prefix("${").and_then(|role| role.strip_suffix(".Arn}")) else {
+            findings.push(format!("{id} has no role of the template"));
+            continue;
+        };
+        if trusted(project, role) != ["scheduler.amazonaws.com"] {
+            findings.push(format!("{role} trusts others than the scheduler"));
+        }
+        let needed = BTreeSet::from([("states:StartExecution".to_owned(), target.to_owned())]);
+        if grants(template, role) != needed {
+            findings.push(format!("{role} does not allow exactly to start {target}"));
         }
     }
     findings
@@ -259,7 +312,7 @@ fn allows<'a>(holder: &'a str, policy: &'a Value) -> Vec<Allow<'a>> {
 }
 
 /// The services that may take a role.
-fn trusted(project: &Project, role: &str) -> Vec<String> {
+pub(super) fn trusted(project: &Project, role: &str) -> Vec<String> {
     let Some(role) = project.application().properties(role, "AWS::IAM::Role") else { return Vec::new() };
     items(role, &["AssumeRolePolicyDocument", "Statement"])
         .into_iter()

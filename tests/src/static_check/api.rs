@@ -10,6 +10,8 @@ use super::{Findings, Project};
 
 /// Where everything of Step Functions stands.
 const STATES: &str = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}";
+/// State machines that no request starts.
+const STARTED_BY_SCHEDULES: [&str; 2] = ["LifecycleStateMachine", "ScheduledBackupsStateMachine"];
 const METHODS: [&str; 5] = ["DELETE", "GET", "PATCH", "POST", "PUT"];
 
 /// Every route has an explicit method and asks for IAM authorisation; no two routes are the same.
@@ -65,8 +67,8 @@ fn events(project: &Project) -> Vec<(&str, &str, &Value)> {
     events
 }
 
-/// The API's function is told the ARN of every state machine, may start exactly these, and may follow and stop
-/// their executions.
+/// The API's function is told the ARN of every state machine that a request starts, may start exactly these, and may
+/// follow and stop their executions.
 pub fn api_starts_the_machines_that_exist(project: &Project) -> Findings {
     let template = project.application();
     let Some(function) = template.properties("ApiFunction", "AWS::Serverless::Function") else {
@@ -77,6 +79,9 @@ pub fn api_starts_the_machines_that_exist(project: &Project) -> Findings {
     let mut variables = BTreeSet::new();
     for (id, properties) in template.resources("AWS::Serverless::StateMachine") {
         let name = text(properties, &["Name"]).unwrap_or_default();
+        if STARTED_BY_SCHEDULES.contains(&id) {
+            continue;
+        }
         let arn = format!("{STATES}:stateMachine:{name}");
         let verb = name.trim_start_matches("${VaultName}-").to_ascii_uppercase().replace('-', "_");
         let variable = format!("{verb}_STATE_MACHINE_ARN");

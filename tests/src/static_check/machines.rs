@@ -9,6 +9,9 @@ use super::{Findings, Machine, Project, Scope, State};
 
 /// The state in which every execution's job is closed.
 const CLOSE_JOB: &str = "CloseJob";
+/// The machines that close no job at all, and why.
+const WITHOUT_A_JOB: [(&str, &str); 1] =
+    [("scheduled-backups", "each backup that it starts has a job, and an execution that closes it")];
 
 /// Every Task has a timeout, longer than its function's own: a function must be dead before it is tried again.
 pub fn tasks_time_out(project: &Project) -> Findings {
@@ -43,37 +46,81 @@ fn seconds(project: &Project, machine: &Machine, written: &Value) -> Option<u64>
 
 /// Every path from every state comes by CloseJob before it ends, none goes round in a circle, and nothing but
 /// the end follows CloseJob.
+///
+/// A machine that is no job itself closes one for each item of a Map: there the paths of an item are looked at. They may
+/// come round where a step is asked again; outside of it, every failure is caught.
 pub fn paths_close_the_job(project: &Project) -> Findings {
     let mut findings = Findings::new();
+    for (name, _) in WITHOUT_A_JOB {
+        if !project.machines.iter().any(|machine| machine.name == name) {
+            findings.push(format!("{name} is excused and not there"));
+        }
+    }
     for machine in &project.machines {
         let Some(top) = machine.top() else { continue };
-        let name = &machine.name;
-        let Some(close_job) = top.states.get(CLOSE_JOB) else {
-            findings.push(format!("{name} has no {CLOSE_JOB}"));
+        if WITHOUT_A_JOB.iter().any(|(name, _)| *name == machine.name) {
+            for state in machine.states().filter(|state| can_fail(state) && !catches_all(state)) {
+                findings.push(format!("{}: {} lets a failure end the execution", machine.name, state.name));
+            }
+            if machine.states().any(|state| state.name == CLOSE_JOB) {
+                findings.push(format!("{} is said to have no job and closes one", machine.name));
+            }
+            continue;
+        }
+        if top.states.contains_key(CLOSE_JOB) {
+            findings.extend(paths_of(&machine.name, top, Rounds::Never));
+            continue;
+        }
+        let mut of_items = machine.scopes.iter().filter(|scope| scope.states.contains_key(CLOSE_JOB));
+        let (Some(of_item), None) = (of_items.next(), of_items.next()) else {
+            findings.push(format!("{} has no {CLOSE_JOB}", machine.name));
             continue;
         };
-        let before = reachable(top, &top.start, Some(CLOSE_JOB));
-        let after: BTreeSet<&str> =
-            close_job.followers().iter().flat_map(|next| reachable(top, next, None)).collect();
-        for state in before.iter().filter_map(|name| top.states.get(*name)) {
-            if state.ends() {
-                findings.push(format!("{name}: {} ends the execution, the job is left open", state.name));
-            }
-            let goes_on = |next: &String| reachable(top, next, None);
-            if state.followers().iter().any(|next| goes_on(next).contains(state.name.as_str())) {
-                findings.push(format!("{name}: {} may come round for ever", state.name));
-            }
-            if !reachable(top, &state.name, None).contains(CLOSE_JOB) {
-                findings.push(format!("{name}: no path leads from {} to {CLOSE_JOB}", state.name));
-            }
+        findings.extend(paths_of(&machine.name, of_item, Rounds::WhileAsked));
+        let others = machine.scopes.iter().filter(|scope| !std::ptr::eq(*scope, of_item));
+        for state in others.flat_map(|scope| scope.states.values()) {
             if can_fail(state) && !catches_all(state) {
-                findings.push(format!("{name}: {} lets a failure end the execution", state.name));
+                findings.push(format!("{}: {} lets a failure end the execution", machine.name, state.name));
             }
         }
-        for state in after.iter().filter_map(|name| top.states.get(*name)) {
-            if !matches!(state.kind.as_str(), "Choice" | "Succeed" | "Fail") {
-                findings.push(format!("{name}: {} runs after the job was closed", state.name));
-            }
+    }
+    findings
+}
+
+/// Whether paths may come round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rounds {
+    Never,
+    /// Where a step is asked again.
+    WhileAsked,
+}
+
+/// What is wrong with the paths to CloseJob in the scope that has it.
+fn paths_of(name: &str, scope: &Scope, rounds: Rounds) -> Findings {
+    let mut findings = Findings::new();
+    let before = reachable(scope, &scope.start, Some(CLOSE_JOB));
+    let after: BTreeSet<&str> =
+        scope.states[CLOSE_JOB].followers().iter().flat_map(|next| reachable(scope, next, None)).collect();
+    for state in before.iter().filter_map(|name| scope.states.get(*name)) {
+        if state.ends() {
+            findings.push(format!("{name}: {} ends the execution, the job is left open", state.name));
+        }
+        let goes_on = |next: &String| reachable(scope, next, None);
+        if rounds == Rounds::Never
+            && state.followers().iter().any(|next| goes_on(next).contains(state.name.as_str()))
+        {
+            findings.push(format!("{name}: {} may come round for ever", state.name));
+        }
+        if !reachable(scope, &state.name, None).contains(CLOSE_JOB) {
+            findings.push(format!("{name}: no path leads from {} to {CLOSE_JOB}", state.name));
+        }
+        if can_fail(state) && !catches_all(state) {
+            findings.push(format!("{name}: {} lets a failure end the execution", state.name));
+        }
+    }
+    for state in after.iter().filter_map(|name| scope.states.get(*name)) {
+        if !matches!(state.kind.as_str(), "Choice" | "Succeed" | "Fail") {
+            findings.push(format!("{name}: {} runs after the job was closed", state.name));
         }
     }
     findings

@@ -45,6 +45,8 @@ pub(crate) struct Table {
     pub(crate) catalog: Catalog,
     pub(crate) client: Client,
     pub(crate) name: String,
+    /// Where the emulator listens, for clients of other services.
+    pub(crate) port: u16,
 }
 
 /// Makes a fresh table with the catalog's schema.
@@ -73,7 +75,7 @@ pub(crate) async fn table() -> Table {
         .send()
         .await
         .expect("the emulator makes a table");
-    Table { catalog: Catalog::new(client.clone(), &name), client, name }
+    Table { catalog: Catalog::new(client.clone(), &name), client, name, port }
 }
 
 fn client(port: u16) -> Client {

@@ -60,6 +60,7 @@ pub(crate) fn job(operation: Operation, instance: &Instance, seconds: i64) -> Jo
         backup: None,
         restore: None,
         files: None,
+        rehydration: None,
         execution: None,
     }
 }

@@ -7,7 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use permafrost_domain::immutability::Immutability;
+use permafrost_domain::policy::PolicyRef;
 use permafrost_domain::schedule::Zone;
+
+use super::stored_policy::{CreatePolicyArgs, EditPolicyArgs, ShowPolicyArgs};
 
 /// Backup policies: a schedule and how long its recovery points are kept.
 #[derive(Debug, Subcommand)]
@@ -15,6 +18,27 @@ pub(crate) enum PolicyCommand {
     /// What is asked of files alone; needs no vault.
     #[command(flatten)]
     File(PolicyFileCommand),
+    /// What is asked of the policies of a vault.
+    #[command(flatten)]
+    Stored(StoredPolicyCommand),
+}
+
+/// What is done with the policies of a vault.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoredPolicyCommand {
+    /// Make a policy, from a file or from options
+    Create(Box<CreatePolicyArgs>),
+    /// List the policies
+    List,
+    /// Show a policy: what it says, when it runs next, which instances are under it
+    Show(ShowPolicyArgs),
+    /// Change a policy; recovery points that exist keep their retention
+    Edit(EditPolicyArgs),
+    /// Delete a policy that no instance is under
+    Delete {
+        /// Its name or id
+        policy: PolicyRef,
+    },
 }
 
 /// What needs a policy's file and no vault.

@@ -6,7 +6,7 @@ use permafrost_domain::data_source::{DataSource, Tls};
 use permafrost_domain::job::Job;
 use permafrost_domain::wire::ProtectRequest;
 
-use super::{target, wait};
+use super::{protection, target, wait};
 use crate::args::{InstanceCommand, ProtectArgs};
 use crate::console::Console;
 use crate::render;
@@ -22,6 +22,11 @@ pub(super) async fn run(client: &Client, command: InstanceCommand, console: &Con
             let instance = client.instance(&instance).await?;
             console.result(&instance, render::instance)
         }
+        InstanceCommand::ChangePolicy(args) => protection::change_policy(client, args, console).await,
+        InstanceCommand::Suspend { instance } => protection::suspend(client, &instance, console).await,
+        InstanceCommand::Resume { instance } => protection::resume(client, &instance, console).await,
+        InstanceCommand::Stop(args) => protection::stop(client, args, console).await,
+        InstanceCommand::Undelete { instance } => protection::undelete(client, &instance, console).await,
     }
 }
 
@@ -34,7 +39,8 @@ async fn protect(client: &Client, args: ProtectArgs, console: &Console) -> Resul
         login: target::login(args.login, None)?,
         tls: target::tls(&args.tls, Tls::default())?,
     };
-    let started = client.protect(&ProtectRequest { name: name.clone(), data_source }).await?;
+    let started =
+        client.protect(&ProtectRequest { name: name.clone(), data_source, policy: args.policy }).await?;
     if args.wait.no_wait {
         return console.result(&started, |started| format!("{} of {}", started.job, started.instance));
     }

@@ -27,6 +27,14 @@ pub(super) fn run(command: PolicyFileCommand, console: &Console) -> Result<(), F
     }
 }
 
+/// The policy in a file, or on standard input for `-`.
+///
+/// # Errors
+/// `InvalidPolicy`, after people were shown every problem with its line; `InvalidRequest` where it cannot be read.
+pub(super) fn read_policy(path: &Path, console: &Console) -> Result<PolicySpec, Fault> {
+    PolicyFile::read(path)?.policy(console)
+}
+
 /// A policy's file.
 struct PolicyFile {
     name: String,

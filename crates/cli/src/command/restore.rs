@@ -8,7 +8,7 @@ use permafrost_domain::restore_options::{
 };
 use permafrost_domain::wire::RestoreRequest;
 
-use super::{job, target, wait};
+use super::{job, rehydration, target, wait};
 use crate::args::{OptionArgs, Owner, RestoreArgs};
 use crate::console::Console;
 
@@ -24,7 +24,9 @@ pub(super) async fn run(client: &Client, args: RestoreArgs, console: &Console) -
         login: target::login(args.login, Some(own.login))?,
         tls: target::tls(&args.tls, own.tls)?,
     };
-    let request = RestoreRequest { point: args.point, target, options };
+    let rehydrate = args.rehydration.request();
+    rehydration::tell_before_restore(client, &args.instance, args.point, rehydrate, console).await?;
+    let request = RestoreRequest { point: args.point, target, options, rehydrate };
     let started = client.start_restore(&args.instance, &request).await?;
     if args.wait.no_wait {
         return console.result(&started, |started| started.job.to_string());

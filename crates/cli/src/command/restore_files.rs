@@ -5,7 +5,7 @@ use permafrost_domain::Fault;
 use permafrost_domain::files::{FileCompression, FileFormat, FilesTarget};
 use permafrost_domain::wire::FileRestoreRequest;
 
-use super::{job, wait};
+use super::{job, rehydration, wait};
 use crate::args::{Compression, Format, RestoreFilesArgs};
 use crate::console::Console;
 
@@ -24,7 +24,10 @@ pub(super) async fn run(client: &Client, args: RestoreFilesArgs, console: &Conso
             Compression::Gzip => FileCompression::Gzip,
             Compression::None => FileCompression::None,
         },
+        rehydrate: args.rehydration.request(),
     };
+    let (instance, point) = (&args.instance, args.point);
+    rehydration::tell_before_restore(client, instance, point, request.rehydrate, console).await?;
     let started = client.start_file_restore(&args.instance, &request).await?;
     if args.wait.no_wait {
         return console.result(&started, |started| started.job.to_string());

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use permafrost_domain::check::{Check, Outcome, Readiness};
-use permafrost_domain::job::{Job, Progress};
+use permafrost_domain::job::{BackupOrder, Job, JobStatus, Progress};
+use permafrost_domain::recovery_point::BackupKind;
 
 use super::instance::{login, tls};
 use super::table::{Column, fields, table};
@@ -46,13 +47,14 @@ pub(crate) fn job(job: &Job, now: Timestamp) -> String {
         ("Ended", job.ended_at.map(time)),
         ("Took", Some(took(job, now))),
         ("Copied", copied(&job.progress)),
+        ("Backup", job.backup.as_ref().map(backup)),
         ("Point", job.point.map(|point| point.to_string())),
         ("Target", restore.map(|order| order.target.to_string())),
         ("Target login", restore.map(|order| login(&order.target.login))),
         ("Target TLS", restore.map(|order| tls(&order.target.tls).to_owned())),
         ("Files", job.files.as_ref().map(|order| format!("{} in {}", order.format, order.target))),
         ("Execution", job.execution.clone()),
-        ("Error", fault.map(|fault| format!("{} [{}]", fault.message, fault.code))),
+        (fault_label(job), fault.map(|fault| format!("{} [{}]", fault.message, fault.code))),
         ("Object", fault.and_then(|fault| fault.object.clone())),
         ("Hint", fault.map(|fault| fault.hint.clone())),
         ("Warnings", (!job.warnings.is_empty()).then(|| job.warnings.join("\n"))),
@@ -60,6 +62,27 @@ pub(crate) fn job(job: &Job, now: Timestamp) -> String {
     if let Some(found) = &job.readiness {
         text.push('\n');
         text.push_str(&readiness(found));
+    }
+    text
+}
+
+/// What a job's fault is to the job.
+fn fault_label(job: &Job) -> &'static str {
+    if job.status == JobStatus::Skipped { "Skipped for" } else { "Error" }
+}
+
+/// What asked for a backup, and by which rule its point is kept.
+fn backup(order: &BackupOrder) -> String {
+    let mut text = match (order.kind, order.scheduled_at) {
+        (BackupKind::Scheduled, Some(at)) => format!("scheduled for {}", time(at)),
+        (BackupKind::Scheduled, None) => "scheduled".to_owned(),
+        (BackupKind::OnDemand, _) => "on demand".to_owned(),
+    };
+    if let Some(rule) = order.rule {
+        let _ = write!(text, ", kept by the rule {rule}");
+    }
+    if let Some(policy) = order.policy {
+        let _ = write!(text, ", under policy {policy}");
     }
     text
 }
@@ -116,8 +139,8 @@ fn copied(progress: &Progress) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use permafrost_domain::job::JobStatus;
     use permafrost_domain::{Code, Fault};
+    use serde_json::{from_value, json};
 
     use super::super::samples;
     use super::*;
@@ -174,6 +197,31 @@ Object:       table app.ledger
 Hint:         Grant it.
 "
         );
+    }
+
+    #[test]
+    fn a_skipped_run_says_why() {
+        let mut skipped = samples::backup_job();
+        skipped.status = JobStatus::Skipped;
+        skipped.ended_at = Some(skipped.created_at);
+        skipped.backup = Some(
+            from_value(json!({
+                "kind": "scheduled", "policy": "bp-01kb0000000000000000000009",
+                "scheduled_at": "2026-11-22T07:30:00Z",
+            }))
+            .unwrap(),
+        );
+        skipped.fault = Some(
+            Fault::new(Code::BackupAlreadyRunning, "the run was due while another backup was running")
+                .on("job-01kb0000000000000000000002"),
+        );
+        let text = job(&skipped, now());
+        let expected = "\
+Backup:       scheduled for 2026-11-22T07:30:00Z, under policy bp-01kb0000000000000000000009
+Skipped for:  the run was due while another backup was running [BackupAlreadyRunning]
+Object:       job-01kb0000000000000000000002
+";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

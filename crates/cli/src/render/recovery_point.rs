@@ -18,7 +18,7 @@ pub(crate) fn points(points: &[RecoveryPoint]) -> String {
         Column::Text("CONSISTENT AT"),
         Column::Text("STATE"),
         Column::Figure("DATA"),
-        Column::Figure("STORED"),
+        Column::Text("RULE"),
         Column::Text("KEPT UNTIL"),
     ];
     let rows = points.iter().map(|point| {
@@ -27,8 +27,8 @@ pub(crate) fn points(points: &[RecoveryPoint]) -> String {
             time(point.consistent_at),
             state(point.state).to_owned(),
             bytes(point.raw_bytes),
-            bytes(point.stored_bytes),
-            day(point.retention.backup_store_until),
+            point.retention.rule.to_string(),
+            kept_until(point),
         ]
     });
     table(&columns, rows.collect(), "No recovery point yet: make one with `permafrost backup INSTANCE`.")
@@ -44,7 +44,12 @@ pub(crate) fn point(detail: &RecoveryPointDetail) -> String {
         ("State", Some(state(point.state).to_owned())),
         ("Consistent at", Some(time(point.consistent_at))),
         ("Committed at", Some(time(point.committed_at))),
-        ("Kept until", Some(time(point.retention.backup_store_until))),
+        ("Kept by", Some(kept_by(point))),
+        ("Backup store until", Some(time(point.retention.backup_store_until))),
+        ("Archive store until", archived_until(point)),
+        ("Rehydrated until", point.rehydrated_until.map(time)),
+        ("Locked until", point.locked_until.map(time)),
+        ("Legal hold", point.legal_hold.then(|| "nothing deletes it".to_owned())),
         (
             "Data",
             Some(format!(
@@ -71,6 +76,34 @@ pub(crate) fn point(detail: &RecoveryPointDetail) -> String {
         let _ = write!(text, "\nand {} smaller tables", count(point.tables - shown));
     }
     text
+}
+
+/// The day until which a point is kept, in whatever store.
+fn kept_until(point: &RecoveryPoint) -> String {
+    match point.legal_hold {
+        true => "held".to_owned(),
+        false => day(point.retention.deleted_on()),
+    }
+}
+
+/// The rule that keeps a point, and why it is that one.
+fn kept_by(point: &RecoveryPoint) -> String {
+    let retention = &point.retention;
+    let mut text = format!("the rule {}", retention.rule);
+    if let Some(stamp) = &retention.policy {
+        let _ = write!(text, " of policy {}, revision {}", stamp.id, stamp.revision);
+    }
+    for reason in &retention.reasons {
+        let _ = write!(text, "\n{reason}");
+    }
+    text
+}
+
+fn archived_until(point: &RecoveryPoint) -> Option<String> {
+    point.retention.archive.as_ref().map(|archive| match archive.class {
+        Some(class) => format!("{} ({class})", time(archive.until)),
+        None => time(archive.until),
+    })
 }
 
 fn contents(tables: &[TableSummary]) -> String {
@@ -117,8 +150,8 @@ mod tests {
         assert_eq!(
             text,
             "\
-POINT                          CONSISTENT AT         STATE           DATA    STORED  KEPT UNTIL
-rp-01kb0000000000000000000003  2026-11-22T08:00:00Z  Available  300.0 MiB  87.5 MiB  2027-02-22"
+POINT                          CONSISTENT AT         STATE           DATA  RULE     KEPT UNTIL
+rp-01kb0000000000000000000003  2026-11-22T08:00:00Z  Available  300.0 MiB  default  2027-02-22"
         );
         assert!(text.lines().all(|line| line.chars().count() <= 100));
     }
@@ -139,19 +172,20 @@ rp-01kb0000000000000000000003  2026-11-22T08:00:00Z  Available  300.0 MiB  87.5 
         assert_eq!(
             point(&detail),
             "\
-Point:         rp-01kb0000000000000000000003
-Instance:      bi-01kb0000000000000000000001
-Database:      shop, PostgreSQL 15.18
-State:         Available
-Consistent at: 2026-11-22T08:00:00Z
-Committed at:  2026-11-22T08:01:12Z
-Kept until:    2027-02-22T08:00:00Z
-Data:          300.0 MiB in 1,234,567 rows of 12 tables
-Stored:        87.5 MiB in 3 segments
-Job:           job-01kb0000000000000000000003
-Manifest:      instances/bi-01kb0000000000000000000001/points/rp-01kb0000000000000000000003/manifest.json
-               version v1
-               sha256 00ff
+Point:               rp-01kb0000000000000000000003
+Instance:            bi-01kb0000000000000000000001
+Database:            shop, PostgreSQL 15.18
+State:               Available
+Consistent at:       2026-11-22T08:00:00Z
+Committed at:        2026-11-22T08:01:12Z
+Kept by:             the rule default
+Backup store until:  2027-02-22T08:00:00Z
+Data:                300.0 MiB in 1,234,567 rows of 12 tables
+Stored:              87.5 MiB in 3 segments
+Job:                 job-01kb0000000000000000000003
+Manifest:            instances/bi-01kb0000000000000000000001/points/rp-01kb0000000000000000000003/manifest.json
+                     version v1
+                     sha256 00ff
 
 TABLE            ROWS       DATA    STORED  CHECKSUM
 app.ledger  1,200,000  286.1 MiB  85.8 MiB  0123456789ab

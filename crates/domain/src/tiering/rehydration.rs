@@ -139,6 +139,20 @@ impl From<RehydrationDays> for u16 {
     }
 }
 
+impl FromStr for RehydrationDays {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let days: u16 = text.parse().map_err(|_| format!("{text:?} is no number of days"))?;
+        Self::try_from(days).map_err(|error| error.to_string())
+    }
+}
+
+impl fmt::Display for RehydrationDays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 impl utoipa::PartialSchema for RehydrationDays {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()

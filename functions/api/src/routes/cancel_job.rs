@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::JobOutcome;
 use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::{Code, Fault};
+use permafrost_function::executions::ExecutionState;
 
 use crate::answer::Answer;
 use crate::api::Api;
-use crate::executions::State;
 use crate::openapi::Description;
 use crate::request::Request;
 
@@ -32,7 +32,9 @@ pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, F
     let id = request.job()?;
     catalog.request_cancel(id).await?;
     let job = catalog.job(id).await?;
-    if is_orphaned(&job, api.executions.state(&job).await?, request.now) {
+    // A job that is part of another's execution is closed by that, or by the reaper.
+    let Some(machine) = api.machines.of(job.operation) else { return Answer::accepted(&job) };
+    if is_orphaned(&job, api.executions.state(machine, id).await?, request.now) {
         if job.operation == Operation::Backup {
             catalog.abandon_backup(job.id, job.instance).await?;
         }
@@ -42,11 +44,11 @@ pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, F
 }
 
 /// Whether nobody will close the job: its execution has ended, or there is none and none is being started.
-fn is_orphaned(job: &Job, execution: State, now: Timestamp) -> bool {
+fn is_orphaned(job: &Job, execution: ExecutionState, now: Timestamp) -> bool {
     match execution {
-        State::Running => false,
-        State::Ended => !job.status.has_ended(),
-        State::None => !job.status.has_ended() && now.duration_since(job.created_at) > START_TAKES,
+        ExecutionState::Running => false,
+        ExecutionState::Ended => !job.status.has_ended(),
+        ExecutionState::None => !job.status.has_ended() && now.duration_since(job.created_at) > START_TAKES,
     }
 }
 
@@ -67,11 +69,11 @@ mod tests {
         .unwrap();
         let soon = "2026-11-22T08:00:05Z".parse().unwrap();
         let later = "2026-11-22T08:05:00Z".parse().unwrap();
-        assert!(!is_orphaned(&job, State::Running, later));
-        assert!(is_orphaned(&job, State::Ended, soon));
-        assert!(!is_orphaned(&job, State::None, soon), "its execution is just being started");
-        assert!(is_orphaned(&job, State::None, later));
+        assert!(!is_orphaned(&job, ExecutionState::Running, later));
+        assert!(is_orphaned(&job, ExecutionState::Ended, soon));
+        assert!(!is_orphaned(&job, ExecutionState::None, soon), "its execution is just being started");
+        assert!(is_orphaned(&job, ExecutionState::None, later));
         job.status = JobStatus::Completed;
-        assert!(!is_orphaned(&job, State::Ended, later));
+        assert!(!is_orphaned(&job, ExecutionState::Ended, later));
     }
 }

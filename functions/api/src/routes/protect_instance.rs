@@ -3,7 +3,7 @@
 use permafrost_domain::instance::{Instance, ProtectionStatus};
 use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::wire::{ProtectRequest, ProtectResponse};
-use permafrost_domain::{Code, Fault, InstanceId};
+use permafrost_domain::{Code, Fault, InstanceId, PolicyId};
 
 use crate::answer::Answer;
 use crate::api::Api;
@@ -19,19 +19,34 @@ pub(crate) fn describe() -> Description {
             Code::DatabaseCannotBeProtected,
             Code::DatabaseAlreadyProtected,
             Code::InstanceNameAlreadyInUse,
+            Code::PolicyNotFound,
+            Code::MaxConcurrentOperationLimitReached,
+            Code::ScheduleUnavailable,
             Code::OrchestrationUnavailable,
         ])
 }
 
 pub(crate) async fn answer(api: &Api<'_>, request: &Request) -> Result<Answer, Fault> {
-    let (instance, job) = plan(request.body()?, request)?;
+    let asked: ProtectRequest = request.body()?;
+    let policy = match &asked.policy {
+        Some(named) => Some(api.tools.catalog.find_policy(named).await?),
+        None => None,
+    };
+    let (instance, job) = plan(asked, policy.as_ref().map(|policy| policy.id), request)?;
+    if let Some(policy) = &policy {
+        super::change_policy::prepare(api, request, &instance, policy).await?;
+    }
     api.tools.catalog.protect(&instance, &job).await?;
     api.start(&job, request.now).await?;
     Answer::accepted(&ProtectResponse { instance: instance.id, job: job.id })
 }
 
 /// The instance and the job that configures its protection, which share the body of their ids.
-fn plan(asked: ProtectRequest, request: &Request) -> Result<(Instance, Job), Fault> {
+fn plan(
+    asked: ProtectRequest,
+    policy: Option<PolicyId>,
+    request: &Request,
+) -> Result<(Instance, Job), Fault> {
     let database = &asked.data_source.database;
     if database.is_reserved() {
         return Err(Fault::new(Code::DatabaseCannotBeProtected, format!("{database} cannot be protected"))
@@ -46,7 +61,7 @@ fn plan(asked: ProtectRequest, request: &Request) -> Result<(Instance, Job), Fau
         latest_point: None,
         latest_consistent_at: None,
         running_backup: None,
-        policy: None,
+        policy,
         stopped: None,
         deletion: None,
     };
@@ -72,7 +87,7 @@ mod tests {
     #[test]
     fn instance_and_job_are_made_for_the_caller() {
         let request = asked("shop", &json!({"method": "iam", "user": "backup"}));
-        let (instance, job) = plan(request.body().unwrap(), &request).unwrap();
+        let (instance, job) = plan(request.body().unwrap(), None, &request).unwrap();
         assert_eq!(instance.status, ProtectionStatus::ConfiguringProtection);
         assert_eq!((job.status, job.operation), (JobStatus::Queued, Operation::ConfigureProtection));
         assert_eq!((job.instance, &job.instance_name), (instance.id, &instance.name));
@@ -83,7 +98,7 @@ mod tests {
     fn databases_of_the_server_are_refused() {
         for database in permafrost_domain::data_source::RESERVED_DATABASES {
             let request = asked(database, &json!({"method": "iam", "user": "backup"}));
-            let fault = plan(request.body().unwrap(), &request).unwrap_err();
+            let fault = plan(request.body().unwrap(), None, &request).unwrap_err();
             assert_eq!(fault.code, Code::DatabaseCannotBeProtected, "{database}");
         }
     }

@@ -20,6 +20,7 @@ pub(crate) fn describe() -> Description {
             Code::InstanceNotFound,
             Code::RecoveryPointNotFound,
             Code::RecoveryPointNotAvailable,
+            Code::RecoveryPointArchived,
             Code::OrchestrationUnavailable,
         ])
 }
@@ -40,9 +41,10 @@ fn plan(
     point: &RecoveryPoint,
     asked: RestoreRequest,
 ) -> Result<Job, Fault> {
-    super::check_readable(point)?;
+    super::check_readable(point, asked.rehydrate)?;
     let mut job = super::queued(request, Operation::RestoreDatabase, instance);
     job.point = Some(point.id);
+    job.rehydration = asked.rehydrate.map(|asked| super::rehydration(point, asked));
     let order = RestoreOrder { point: point.id, target: asked.target, options: asked.options };
     job.restore = Some(Box::new(order));
     Ok(job)
@@ -51,12 +53,13 @@ fn plan(
 #[cfg(test)]
 mod tests {
     use permafrost_domain::recovery_point::PointState;
-    use serde_json::{from_value, json};
+    use permafrost_domain::tiering::RehydrationPriority;
+    use serde_json::{Value, from_value, json};
 
     use super::*;
     use crate::request::tests::request;
 
-    fn planned(state: PointState) -> Result<Job, Fault> {
+    fn planned(state: PointState, more: &Value) -> Result<Job, Fault> {
         let id = "bi-01kb0000000000000000000001";
         let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
         let instance = from_value(json!({
@@ -72,8 +75,9 @@ mod tests {
         }))
         .unwrap();
         point.state = state;
-        let body =
+        let mut body =
             json!({"target": {"host": "db", "database": "copy", "login": {"method": "iam", "user": "u"}}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let request = request("POST", "/instances/{instance}/restores", |event| {
             event["body"] = json!(body.to_string());
         })
@@ -83,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_job_names_the_point_and_the_target() {
-        let job = planned(PointState::Available).unwrap();
+        let job = planned(PointState::Available, &json!({})).unwrap();
         let order = job.restore.unwrap();
         assert_eq!(Some(order.point), job.point);
         assert_eq!(order.target.to_string(), "db:5432/copy");
@@ -92,14 +96,25 @@ mod tests {
     #[test]
     fn a_point_that_cannot_be_read_is_not_restored() {
         for state in PointState::ALL {
-            let planned = planned(state);
-            match planned {
-                Ok(_) => assert!(state.is_readable(), "{state:?}"),
-                Err(fault) => {
-                    assert_eq!(fault.code, Code::RecoveryPointNotAvailable);
-                    assert!(!state.is_readable() && fault.message.contains(&format!("{state:?}")), "{fault}");
-                }
-            }
+            let expected = match state {
+                PointState::Available | PointState::Rehydrated => None,
+                PointState::Archived | PointState::Rehydrating => Some(Code::RecoveryPointArchived),
+                _ => Some(Code::RecoveryPointNotAvailable),
+            };
+            let refused = planned(state, &json!({})).err();
+            assert_eq!(refused.as_ref().map(|fault| fault.code), expected, "{state:?}");
+            assert!(refused.is_none_or(|fault| fault.message.contains(&format!("{state:?}"))));
         }
+    }
+
+    #[test]
+    fn a_restore_waits_for_an_archived_point_where_it_is_told_how() {
+        let rehydrate = json!({"rehydrate": {"priority": "high", "days": 10}});
+        let job = planned(PointState::Archived, &rehydrate).unwrap();
+        let order = job.rehydration.unwrap();
+        assert_eq!((Some(order.point), order.priority), (job.point, RehydrationPriority::High));
+        assert_eq!(order.days.get(), 10);
+        let fault = planned(PointState::Expiring, &rehydrate).unwrap_err();
+        assert_eq!(fault.code, Code::RecoveryPointNotAvailable);
     }
 }

@@ -20,6 +20,7 @@ pub(crate) fn describe() -> Description {
             Code::InstanceNotFound,
             Code::RecoveryPointNotFound,
             Code::RecoveryPointNotAvailable,
+            Code::RecoveryPointArchived,
             Code::OrchestrationUnavailable,
         ])
 }
@@ -39,10 +40,11 @@ fn plan(
     point: &RecoveryPoint,
     asked: FileRestoreRequest,
 ) -> Result<Job, Fault> {
-    super::check_readable(point)?;
+    super::check_readable(point, asked.rehydrate)?;
     let FileRestoreRequest { target, format, compression, .. } = asked;
     let mut job = super::queued(request, Operation::RestoreFiles, instance);
     job.point = Some(point.id);
+    job.rehydration = asked.rehydrate.map(|asked| super::rehydration(point, asked));
     job.files = Some(Box::new(FilesOrder { point: point.id, target, format, compression }));
     Ok(job)
 }
@@ -88,7 +90,7 @@ mod tests {
         assert_eq!(order.target.to_string(), "s3://restores/shop/today");
         assert_eq!((order.format, order.compression), (FileFormat::Directory, FileCompression::Stored));
         let fault = planned(PointState::Archived, &body).unwrap_err();
-        assert_eq!(fault.code, Code::RecoveryPointNotAvailable);
+        assert_eq!(fault.code, Code::RecoveryPointArchived);
     }
 
     #[test]

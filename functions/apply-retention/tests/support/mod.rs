@@ -1,0 +1,185 @@
+//! A vault of its own for a test of the lifecycle: two buckets with Object Lock, a catalog, points with objects.
+
+#![allow(dead_code, reason = "no test uses all of it")]
+
+#[path = "../../../../crates/vault/tests/support/emulator.rs"]
+mod emulator;
+mod kill;
+mod point;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use jiff::Timestamp;
+use permafrost_catalog::{Catalog, Seed};
+use permafrost_domain::immutability::Immutability;
+use permafrost_domain::instance::{Instance, ProtectionStatus};
+use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::tiering::ArchiveClass;
+use permafrost_domain::{InstanceId, PointId};
+use permafrost_function::Tools;
+use permafrost_function::clock::Clock;
+use permafrost_function::config::Config;
+use permafrost_vault::Store;
+
+pub(crate) use kill::{Kill, Moment};
+#[allow(unused_imports, reason = "no test uses all of it")]
+pub(crate) use point::{Locks, TestPoint};
+
+const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
+
+static VAULTS: AtomicU32 = AtomicU32::new(0);
+
+/// A moment. Tests live in years that are over, so that the emulator's locks end when the tests' do.
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A vault.
+pub(crate) struct Vault {
+    pub(crate) instance: Instance,
+    pub(crate) tools: Tools,
+    s3: aws_sdk_s3::Client,
+    sdk: SdkConfig,
+    config: Config,
+    points: AtomicU32,
+}
+
+/// One of the two stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Backup,
+    Archive,
+}
+
+impl Vault {
+    /// A vault with one instance, which has a point that is newer than all others.
+    pub(crate) async fn new(immutability: Immutability) -> Self {
+        let number = VAULTS.fetch_add(1, Ordering::Relaxed);
+        let config = Config {
+            vault_name: "permafrost".to_owned(),
+            table_name: format!("catalog-{number}"),
+            backup_bucket: format!("backup-{number}"),
+            archive_bucket: format!("archive-{number}"),
+            archive_class: ArchiveClass::DeepArchive,
+            key_arn: KEY.to_owned(),
+            pg_clients_dir: "/nowhere".to_owned(),
+            immutability,
+            clock: Clock::Input,
+        };
+        let sdk = sdk();
+        let tools = Tools::new(config.clone(), sdk.clone()).unwrap();
+        let s3 = aws_sdk_s3::Client::new(&sdk);
+        for bucket in [&config.backup_bucket, &config.archive_bucket] {
+            s3.create_bucket().bucket(bucket).object_lock_enabled_for_bucket(true).send().await.unwrap();
+        }
+        create_table(&aws_sdk_dynamodb::Client::new(&sdk), &config.table_name).await;
+        let instance = instance();
+        let vault = Self { instance, tools, s3, sdk, config, points: AtomicU32::new(0) };
+        let newest = vault.record_of_newest();
+        let mut instance = vault.instance.clone();
+        instance.latest_point = Some(newest.id);
+        instance.latest_consistent_at = Some(newest.consistent_at);
+        let seeds = [Seed::Instance(Box::new(instance), 1_000), Seed::Point(Box::new(newest))];
+        vault.tools.catalog.seed(seeds).await.unwrap();
+        vault
+    }
+
+    /// Tools whose process dies at a call.
+    pub(crate) fn dying_tools(&self, kill: &Kill) -> Tools {
+        let mut tools = Tools::new(self.config.clone(), self.sdk.clone()).unwrap();
+        let s3 = aws_sdk_s3::config::Builder::from(&self.sdk).interceptor(kill.clone()).build();
+        let s3 = aws_sdk_s3::Client::from_conf(s3);
+        tools.store = Store::new(s3.clone(), &self.config.backup_bucket, KEY);
+        tools.archive = Store::new(s3, &self.config.archive_bucket, KEY);
+        let dynamo = aws_sdk_dynamodb::config::Builder::from(&self.sdk).interceptor(kill.clone()).build();
+        tools.catalog = Catalog::new(aws_sdk_dynamodb::Client::from_conf(dynamo), &self.config.table_name);
+        tools
+    }
+
+    /// The point as it is now.
+    pub(crate) async fn point(&self, id: PointId) -> RecoveryPoint {
+        self.tools.catalog.point(self.instance.id, id).await.unwrap()
+    }
+
+    /// How many versions there are of each object of a point, by store and name.
+    pub(crate) async fn objects(&self, point: &TestPoint) -> BTreeMap<(Place, String), usize> {
+        let mut objects = BTreeMap::new();
+        for (place, store) in [(Place::Backup, &self.tools.store), (Place::Archive, &self.tools.archive)] {
+            let prefix = point.layout.key("");
+            let listed =
+                self.s3.list_object_versions().bucket(store.bucket()).prefix(&prefix).send().await.unwrap();
+            assert!(listed.delete_markers().is_empty(), "a deletion without a version");
+            for version in listed.versions() {
+                let name = version.key().unwrap().strip_prefix(&prefix).unwrap().to_owned();
+                *objects.entry((place, name)).or_insert(0) += 1;
+            }
+        }
+        objects
+    }
+
+    pub(crate) fn dynamo(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk)
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+fn sdk() -> SdkConfig {
+    let credentials = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "tests");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(emulator::endpoint())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(credentials))
+        .retry_config(aws_config::retry::RetryConfig::disabled())
+        .build()
+}
+
+fn instance() -> Instance {
+    Instance {
+        id: InstanceId::new(at("2015-01-01T00:00:00Z"), 1),
+        name: "shop".parse().unwrap(),
+        data_source: serde_json::from_value(serde_json::json!({
+            "host": "db.example", "port": 5432, "database": "shop",
+            "login": {"method": "secret", "secret_arn": "arn:aws:secretsmanager:us-east-1:1:secret:permafrost/x"},
+            "tls": {"mode": "disable"},
+        }))
+        .unwrap(),
+        status: ProtectionStatus::Protected,
+        created_at: at("2015-01-01T00:00:00Z"),
+        latest_point: None,
+        latest_consistent_at: None,
+        running_backup: None,
+        policy: None,
+        stopped: None,
+        deletion: None,
+    }
+}
+
+async fn create_table(client: &aws_sdk_dynamodb::Client, name: &str) {
+    let key =
+        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let mut create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    for name in ["pk", "sk", "gsi1pk", "gsi1sk"] {
+        let text = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        create = create.attribute_definitions(text.build().unwrap());
+    }
+    let index = GlobalSecondaryIndex::builder()
+        .index_name("gsi1")
+        .key_schema(key("gsi1pk", KeyType::Hash))
+        .key_schema(key("gsi1sk", KeyType::Range))
+        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .build()
+        .unwrap();
+    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    create.global_secondary_indexes(index).send().await.unwrap();
+}

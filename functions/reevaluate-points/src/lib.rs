@@ -1,0 +1,105 @@
+//! `ReevaluatePoints`: gives the points of an instance the retention that its policy says now, the oldest first, as if
+//! each were committed under it. While the vault is immutable no point's life gets shorter.
+//!
+//! Order of effects, point by point: the periods that it is the first of are claimed; its objects are locked for the
+//! longer time; the catalog is told of the new retention; then until when it is locked. A point whose objects are locked
+//! longer than the catalog says is safe, the other way round it would not be. Every step may be repeated: a point
+//! that says already what the policy says is left alone.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use permafrost_catalog::Shortening;
+use permafrost_domain::policy::Policy;
+use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
+use permafrost_domain::retention::{StampedRetention, reevaluate};
+use permafrost_domain::wire::MAX_PAGE;
+use permafrost_domain::{Code, Fault, InstanceId};
+use permafrost_function::lock::extend_lock;
+use permafrost_function::step::{InstanceStep, Progressed};
+use permafrost_function::{Tools, clock};
+use tokio::time::Instant;
+
+/// How long one call works before it asks to be called again; a function lives 900 s.
+const WORKS: Duration = Duration::from_secs(600);
+
+/// Gives points their new retention, for some minutes.
+///
+/// # Errors
+/// `PolicyNotFound` where the instance is under no policy any more; `JobCancelled`; the catalog or the store does not
+/// answer, or refuses.
+pub async fn handle(tools: &Tools, step: InstanceStep) -> Result<Progressed, Fault> {
+    let begun = Instant::now();
+    let instance = tools.catalog.instance(step.instance).await?;
+    let Some(policy) = instance.policy else {
+        return Err(Fault::new(Code::PolicyNotFound, "the instance is under no policy")
+            .on(format!("instance {}", instance.name)));
+    };
+    let policy = tools.catalog.policy(policy).await?;
+    let mut points = points(tools, step.instance).await?;
+    points.sort_by_key(|point| (point.consistent_at, point.id));
+    for point in &points {
+        if begun.elapsed() > WORKS {
+            return Ok(Progressed::Running);
+        }
+        tools.check_not_cancelled(step.job).await?;
+        look_again(tools, &policy, point, clock::now()).await?;
+    }
+    Ok(Progressed::Done)
+}
+
+/// Looks at one point again.
+async fn look_again(
+    tools: &Tools,
+    policy: &Policy,
+    point: &RecoveryPoint,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let catalog = &tools.catalog;
+    let immutability = tools.config.immutability;
+    let periods = policy.spec.periods(point.consistent_at);
+    let taken = catalog.taken_periods(point.instance, &periods, point.id).await?;
+    let mut verdict = reevaluate(point, &policy.spec, immutability, &taken);
+    let lost = catalog.claim_periods(point.instance, point.id, &verdict.claims, now).await?;
+    if !lost.is_empty() {
+        // A backup has committed in between.
+        verdict = reevaluate(point, &policy.spec, immutability, &taken.union(&lost).copied().collect());
+    }
+    verdict.retention.policy = Some(policy.stamp());
+    if is_said_already(point, &verdict.retention) {
+        return Ok(());
+    }
+    let stamped = RecoveryPoint { retention: verdict.retention, ..point.clone() };
+    let locked_until = extend_lock(tools, &stamped, now).await?;
+    let shortening =
+        if immutability.forbids_shortening() { Shortening::Refused } else { Shortening::Allowed };
+    catalog.restamp_point(point, &stamped.retention, shortening).await?;
+    if let Some(until) = locked_until {
+        catalog.record_lock(point.instance, point.id, until).await?;
+    }
+    Ok(())
+}
+
+/// Whether a point has the retention already, whatever reasons were given for it then.
+fn is_said_already(point: &RecoveryPoint, retention: &StampedRetention) -> bool {
+    let there = &point.retention;
+    (there.rule, there.backup_store_until, there.archive, there.policy)
+        == (retention.rule, retention.backup_store_until, retention.archive, retention.policy)
+}
+
+/// The points of the instance that are not deleted or being deleted.
+async fn points(tools: &Tools, instance: InstanceId) -> Result<Vec<RecoveryPoint>, Fault> {
+    let (mut points, mut next) = (Vec::new(), None);
+    loop {
+        let page = tools.catalog.points(instance, MAX_PAGE, next.as_deref()).await?;
+        let kept = page
+            .items
+            .into_iter()
+            .filter(|point| !matches!(point.state, PointState::Expiring | PointState::Expired));
+        points.extend(kept);
+        next = page.next;
+        if next.is_none() {
+            return Ok(points);
+        }
+    }
+}
