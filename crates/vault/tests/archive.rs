@@ -54,7 +54,7 @@ async fn other_bytes_are_no_copy() {
 #[tokio::test]
 async fn archived_segments_are_read_when_they_are_rehydrated() {
     let stores = stores().await;
-    let body: &'static [u8] = &[7; 6 * 1024 * 1024];
+    let body: &'static [u8] = vec![7; 6 * 1024 * 1024].leak();
     let segment = stores.segment(0, body).await;
     let copy = stores.archive.copy_from(&stores.backup, &stores.layout, &segment, DEEP).await.unwrap();
     let version = ObjectVersion::from(&copy);

@@ -123,13 +123,13 @@ async fn archiving_ends_the_same_wherever_it_dies() {
 /// Every death of deleting a point of the backup store ends in a tombstone and no object at all.
 #[tokio::test]
 async fn deleting_from_the_backup_store_ends_the_same_wherever_it_dies() {
-    deleting_ends_the_same(None).await;
+    Box::pin(deleting_ends_the_same(None)).await;
 }
 
 /// Every death of deleting a point of the archive store ends in a tombstone and no object at all.
 #[tokio::test]
 async fn deleting_from_the_archive_store_ends_the_same_wherever_it_dies() {
-    deleting_ends_the_same(Some(ARCHIVE_UNTIL)).await;
+    Box::pin(deleting_ends_the_same(Some(ARCHIVE_UNTIL))).await;
 }
 
 async fn deleting_ends_the_same(archive_until: Option<&str>) {

@@ -30,6 +30,7 @@ use permafrost_function::clock::Clock;
 use permafrost_function::config::Config;
 use permafrost_vault::Store;
 
+#[allow(unused_imports, reason = "no test uses all of it")]
 pub(crate) use kill::{Kill, Moment};
 #[allow(unused_imports, reason = "no test uses all of it")]
 pub(crate) use point::{Locks, TestPoint};
