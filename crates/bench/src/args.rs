@@ -71,6 +71,8 @@ pub(crate) enum Part {
     RestoreMixed,
     /// Dumps and restores of very many small tables.
     Tables,
+    /// Planning what is due of very many recovery points.
+    Retention,
 }
 
 /// What to measure, and how.
@@ -85,6 +87,15 @@ pub(crate) struct RunOptions {
     /// How many small tables; a quarter and a half of them are measured too.
     #[arg(long, default_value_t = 20_000)]
     pub(crate) tables: u64,
+    /// How many recovery points the catalog has; a 25th of them is measured too.
+    #[arg(long, default_value_t = 500_000)]
+    pub(crate) points: u32,
+    /// How many of them are due, each of another instance.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) due: u32,
+    /// The emulator's program.
+    #[arg(long, default_value = ".venv/bin/ministack")]
+    pub(crate) ministack: PathBuf,
     /// How often each is measured, in turn with the others.
     #[arg(long, default_value_t = 3)]
     pub(crate) repeats: u32,

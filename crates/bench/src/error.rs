@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use permafrost_catalog::CatalogError;
+use permafrost_domain::Fault;
 use permafrost_engine::EngineError;
 use permafrost_vault::VaultError;
 use permafrost_vault::manifest::Incomplete;
@@ -42,6 +44,25 @@ pub(crate) enum BenchError {
     /// The engine.
     #[error("the engine failed")]
     Engine(#[from] EngineError),
+    /// The catalog.
+    #[error("the catalog failed")]
+    Catalog(#[from] CatalogError),
+    /// A function.
+    #[error("{function} failed")]
+    Function {
+        /// Its name.
+        function: &'static str,
+        /// Why.
+        source: Box<Fault>,
+    },
+    /// The emulator.
+    #[error("the emulator failed to {doing}")]
+    Emulator {
+        /// What it was asked for.
+        doing: &'static str,
+        /// Why it failed.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The store.
     #[error("the store failed")]
     Vault(#[from] VaultError),

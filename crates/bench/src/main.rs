@@ -13,6 +13,7 @@ mod peers;
 mod permafrost;
 mod plot;
 mod report;
+mod retention;
 mod run;
 mod s3;
 mod say;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::Part;
 use crate::databases::Database;
 use crate::error::BenchError;
-use crate::run::{Bench, Role, Sample, Subject};
+use crate::run::{Bench, CatalogReads, Role, Sample, Subject};
 
 /// One part of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,7 +27,8 @@ pub(crate) struct Report {
     /// The server's version.
     pub(crate) server: String,
     /// What was dumped or restored.
-    pub(crate) database: DatabaseSize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) database: Option<DatabaseSize>,
     /// The subjects, in the order in which they ran.
     pub(crate) results: Vec<Measured>,
     /// What was expected.
@@ -128,27 +129,10 @@ impl Results {
             .iter()
             .filter_map(|subject| {
                 let samples = samples.remove(&subject.name)?;
-                let mut seconds: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
-                seconds.sort_by(f64::total_cmp);
-                let (min, max) = (*seconds.first()?, *seconds.last()?);
-                Some(Measured {
-                    name: subject.name.clone(),
-                    role: subject.role,
-                    unit: "s".to_owned(),
-                    median: median(&seconds),
-                    min,
-                    max,
-                    ratio_to: BTreeMap::new(),
-                    samples,
-                })
+                Measured::new(subject.name.clone(), subject.role, samples)
             })
             .collect();
-        let medians: Vec<(String, f64)> =
-            results.iter().map(|result| (result.name.clone(), result.median)).collect();
-        for result in &mut results {
-            let others = medians.iter().filter(|(name, _)| *name != result.name);
-            result.ratio_to = others.map(|(name, median)| (name.clone(), result.median / median)).collect();
-        }
+        compare(&mut results);
         Self(results)
     }
 
@@ -182,6 +166,27 @@ impl Results {
     }
 }
 
+impl Measured {
+    /// The numbers of a subject; `None` where there are no samples.
+    pub(crate) fn new(name: String, role: Role, samples: Vec<Sample>) -> Option<Self> {
+        let mut seconds: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        let (min, max) = (*seconds.first()?, *seconds.last()?);
+        let (unit, median) = ("s".to_owned(), median(&seconds));
+        Some(Self { name, role, unit, median, min, max, ratio_to: BTreeMap::new(), samples })
+    }
+}
+
+/// Sets each median against every other.
+pub(crate) fn compare(results: &mut [Measured]) {
+    let medians: Vec<(String, f64)> =
+        results.iter().map(|result| (result.name.clone(), result.median)).collect();
+    for result in results {
+        let others = medians.iter().filter(|(name, _)| *name != result.name);
+        result.ratio_to = others.map(|(name, median)| (name.clone(), result.median / median)).collect();
+    }
+}
+
 impl Bench {
     /// The report of a part.
     pub(crate) async fn report(
@@ -202,38 +207,48 @@ impl Bench {
         let row = rows.first().ok_or_else(|| BenchError::Wrong("no row".to_owned()))?;
         let number =
             |text: &str| text.parse().map_err(|_| BenchError::Wrong(format!("{text:?} is no number")));
-        Ok(Report {
+        let size = DatabaseSize {
+            name: database.name.clone(),
+            tables: number(&row[0])?,
+            table_bytes: number(&row[1])?,
+        };
+        let report = Report::new(part, format!("PostgreSQL {}", row[2]), results.0, expectations)?;
+        Ok(Report { database: Some(size), ..report })
+    }
+}
+
+impl Report {
+    /// The report of a part that was measured here and now, on `server`.
+    pub(crate) fn new(
+        part: Part,
+        server: String,
+        results: Vec<Measured>,
+        expectations: Vec<Expectation>,
+    ) -> Result<Self, BenchError> {
+        Ok(Self {
             part: clap::ValueEnum::to_possible_value(&part)
                 .map_or_else(String::new, |value| value.get_name().to_owned()),
             date: crate::clock::now(),
             commit: commit(),
             machine: machine()?,
-            server: format!("PostgreSQL {}", row[2]),
-            database: DatabaseSize {
-                name: database.name.clone(),
-                tables: number(&row[0])?,
-                table_bytes: number(&row[1])?,
-            },
-            results: results.0,
+            server,
+            database: None,
+            results,
             expectations,
         })
     }
-}
 
-impl Report {
     /// What was measured, as a heading.
     pub(crate) fn title(&self) -> String {
-        let database = &self.database;
-        let size = format!("{} MB on disk, {} tables", database.table_bytes / 1024 / 1024, database.tables);
+        let megabytes = self.database.as_ref().map_or(0, |database| database.table_bytes / 1024 / 1024);
+        let tables = self.database.as_ref().map_or(0, |database| database.tables);
+        let size = format!("{megabytes} MB on disk, {tables} tables");
         match self.part.as_str() {
-            "dump-giant" => {
-                format!("Dump of one giant table ({} MB on disk)", database.table_bytes / 1024 / 1024)
-            }
+            "dump-giant" => format!("Dump of one giant table ({megabytes} MB on disk)"),
             "dump-mixed" => format!("Dump of mixed tables ({size})"),
-            "restore-giant" => {
-                format!("Restore of one giant table ({} MB on disk)", database.table_bytes / 1024 / 1024)
-            }
+            "restore-giant" => format!("Restore of one giant table ({megabytes} MB on disk)"),
             "restore-mixed" => format!("Restore of mixed tables ({size})"),
+            "retention" => "Planning what is due of very many recovery points".to_owned(),
             _ => "Dump and restore of very many small tables".to_owned(),
         }
     }
@@ -263,6 +278,29 @@ impl Report {
 
     /// The numbers as a Markdown table.
     pub(crate) fn table(&self) -> String {
+        let counted = |result: &Measured| result.samples.iter().any(|sample| sample.catalog.is_some());
+        if self.results.iter().any(counted) { self.table_of_reads() } else { self.table_of_times() }
+    }
+
+    /// What was read of the catalog, a row for each sample.
+    fn table_of_reads(&self) -> String {
+        let mut text = "| | points planned | items read | read capacity units | requests | s |\n\
+             |---|---|---|---|---|---|\n"
+            .to_owned();
+        let samples = self.results.iter().flat_map(|result| result.samples.iter().map(|s| (&result.name, s)));
+        for (name, sample) in samples {
+            let Some(CatalogReads { planned, requests, items, units }) = sample.catalog else { continue };
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "| {name} | {planned} | {items} | {units} | {requests} | {:.1} |",
+                sample.seconds
+            );
+        }
+        text
+    }
+
+    fn table_of_times(&self) -> String {
         let floor = self
             .results
             .iter()

@@ -13,9 +13,9 @@ use crate::databases::Database;
 use crate::error::BenchError;
 use crate::report::{self, Report};
 use crate::server::{self, Server};
-use crate::{peers, say};
+use crate::{peers, retention, say};
 
-pub(crate) use measure::{Role, Sample, Subject, Work};
+pub(crate) use measure::{CatalogReads, Role, Sample, Subject, Work};
 
 /// Whether the expectations hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,28 +41,36 @@ pub(crate) struct Bench {
 
 /// Measures what is asked for.
 pub(crate) async fn run(options: &RunOptions) -> Result<Verdict, BenchError> {
-    let bench = Bench::start(options)?;
-    let wanted = |part| options.only.is_empty() || options.only.contains(&part);
+    let wanted = |part: &Part| options.only.is_empty() || options.only.contains(part);
     let mut reports: Vec<Report> = Vec::new();
-    let giant = Database::giant(options.giant_mb);
-    let mixed = Database::mixed(options.mixed_mb);
-    if wanted(Part::DumpGiant) {
-        reports.push(bench.write(bench.dumps(Part::DumpGiant, &giant).await?)?);
+    if wanted(&Part::Retention) {
+        reports.push(write(retention::measure(options).await?, options)?);
     }
-    if wanted(Part::DumpMixed) {
-        reports.push(bench.write(bench.dumps(Part::DumpMixed, &mixed).await?)?);
-    }
-    if wanted(Part::RestoreGiant) {
-        reports.push(bench.write(bench.restores(Part::RestoreGiant, &giant).await?)?);
-    }
-    if wanted(Part::RestoreMixed) {
-        reports.push(bench.write(bench.restores(Part::RestoreMixed, &mixed).await?)?);
-    }
-    if wanted(Part::Tables) {
-        reports.push(bench.write(bench.many_tables(options.tables).await?)?);
+    if OF_DATABASES.iter().any(wanted) {
+        let bench = Bench::start(options)?;
+        for part in OF_DATABASES.iter().filter(|part| wanted(part)) {
+            reports.push(write(bench.part(*part).await?, options)?);
+        }
     }
     let missed = |report: &Report| report.expectations.iter().any(|expectation| !expectation.holds);
     Ok(if options.check && reports.iter().any(missed) { Verdict::Misses } else { Verdict::Holds })
+}
+
+/// The parts that need a server with databases.
+const OF_DATABASES: [Part; 5] =
+    [Part::DumpGiant, Part::DumpMixed, Part::RestoreGiant, Part::RestoreMixed, Part::Tables];
+
+/// Writes a report as soon as it is there: a part that fails later takes none with it.
+fn write(report: Report, options: &RunOptions) -> Result<Report, BenchError> {
+    report::write(&report, &options.out)?;
+    say::line(&format!(
+        "{}\n{}\n\n{}\n{}",
+        report.title(),
+        report.place(),
+        report.table(),
+        report.verdicts()
+    ));
+    Ok(report)
 }
 
 impl Bench {
@@ -86,17 +94,17 @@ impl Bench {
         Ok(Self { server, scratch, programs, own, options: options.clone() })
     }
 
-    /// Writes a report as soon as it is there: a part that fails later takes none with it.
-    fn write(&self, report: Report) -> Result<Report, BenchError> {
-        report::write(&report, &self.options.out)?;
-        say::line(&format!(
-            "{}\n{}\n\n{}\n{}",
-            report.title(),
-            report.place(),
-            report.table(),
-            report.verdicts()
-        ));
-        Ok(report)
+    /// Measures a part of those that need databases.
+    async fn part(&self, part: Part) -> Result<Report, BenchError> {
+        let (giant, mixed) = (Database::giant(self.options.giant_mb), Database::mixed(self.options.mixed_mb));
+        match part {
+            Part::DumpGiant => self.dumps(part, &giant).await,
+            Part::DumpMixed => self.dumps(part, &mixed).await,
+            Part::RestoreGiant => self.restores(part, &giant).await,
+            Part::RestoreMixed => self.restores(part, &mixed).await,
+            Part::Tables => self.many_tables(self.options.tables).await,
+            Part::Retention => retention::measure(&self.options).await,
+        }
     }
 
     /// The pg_dump that compresses with zstd, with a notice where there is none.

@@ -242,7 +242,8 @@ fn server_user() -> Result<Option<(u32, u32)>, BenchError> {
     }
 }
 
-fn free_port() -> Result<u16, BenchError> {
+/// A port of 127.0.0.1 that nobody uses now.
+pub(crate) fn free_port() -> Result<u16, BenchError> {
     let listener =
         std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(BenchError::io("find a free port"))?;
     Ok(listener.local_addr().map_err(BenchError::io("find a free port"))?.port())

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
+use permafrost_domain::immutability::ImmutabilityLowered;
 use permafrost_domain::instance::{InstanceName, ProtectionStatus};
 use permafrost_domain::job::JobStatus;
 use permafrost_domain::policy::PolicyName;
@@ -232,6 +233,9 @@ pub enum CatalogError {
         /// Until when.
         until: Timestamp,
     },
+    /// The vault has been more immutable than it is configured to be.
+    #[error(transparent)]
+    ImmutabilityLowered(#[from] ImmutabilityLowered),
     /// A point's retention is never shortened.
     #[error("the recovery point {point} is kept until {until}, which cannot be shortened")]
     RetentionShortened {
@@ -306,6 +310,7 @@ impl CatalogError {
             Self::PointUnderLegalHold(_) => Code::RecoveryPointUnderLegalHold,
             Self::PointLocked { .. } => Code::ObjectLocked,
             Self::RetentionShortened { .. } => Code::RetentionCannotBeShortened,
+            Self::ImmutabilityLowered(_) => Code::ImmutabilityCannotBeLowered,
             Self::InstanceNotFound(_) => Code::InstanceNotFound,
             Self::JobNotFound(_) => Code::JobNotFound,
             Self::RecoveryPointNotFound { .. } => Code::RecoveryPointNotFound,
@@ -361,6 +366,7 @@ impl CatalogError {
             | Self::Rejected { .. }
             | Self::RecordTooLarge { .. }
             | Self::RetentionPlanTooLarge { .. }
+            | Self::ImmutabilityLowered(_)
             | Self::InvalidContinuation => None,
         }
     }

@@ -133,6 +133,18 @@ impl Catalog {
     /// # Errors
     /// `InstanceNotFound`.
     pub async fn instance_facts(&self, id: InstanceId) -> Result<InstanceFacts, CatalogError> {
+        self.instance_with_facts(id).await.map(|(_, facts)| facts)
+    }
+
+    /// The instance as it is stored, without the backup that is running, and what a retention plan needs to know of it:
+    /// one read for both.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`.
+    pub async fn instance_with_facts(
+        &self,
+        id: InstanceId,
+    ) -> Result<(Instance, InstanceFacts), CatalogError> {
         let item = self.item(&Key::Instance(id)).await?;
         let item = item.ok_or_else(|| CatalogError::InstanceNotFound(id.to_string()))?;
         let points = points_of(&item)?;
@@ -141,8 +153,8 @@ impl Catalog {
             .latest_point
             .zip(instance.latest_consistent_at)
             .map(|(id, consistent_at)| NewestGoodPoint { id, consistent_at });
-        let Instance { stopped, deletion, .. } = instance;
-        Ok(InstanceFacts { instance: id, points, newest_good, stopped, deletion })
+        let (stopped, deletion) = (instance.stopped, instance.deletion.clone());
+        Ok((instance, InstanceFacts { instance: id, points, newest_good, stopped, deletion }))
     }
 
     /// The instance as it is stored, without the backup that is running.

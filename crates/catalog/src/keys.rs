@@ -18,6 +18,7 @@
 //! | snapshot of a backup | `JOB#<id>` | `SNAPSHOT` | | |
 //! | retention plan | `RETENTION_PLAN#<id>` | `RETENTION_PLAN` | `RETENTION_PLANS` | its id |
 //! | a part of its actions | `RETENTION_PLAN#<id>` | `PART#<n>` | | |
+//! | the vault's immutability | `VAULT#` | `IMMUTABILITY` | | |
 //!
 //! Points of an instance sort by their ids, which sort by time; so do the jobs of a day, and retention plans. What is
 //! due sorts by time, in whole seconds of UTC ([`crate::due`]); the index of it is sparse, and sharded so that one
@@ -100,6 +101,8 @@ pub(crate) enum Key {
     RetentionPlan(PlanId),
     /// The n-th part of a retention plan's actions.
     RetentionPlanPart(PlanId, u32),
+    /// The immutability that the vault has had.
+    Immutability,
 }
 
 impl Key {
@@ -119,6 +122,7 @@ impl Key {
                 format!("JOB#{id}")
             }
             Self::RetentionPlan(id) | Self::RetentionPlanPart(id, _) => format!("RETENTION_PLAN#{id}"),
+            Self::Immutability => "VAULT#".to_owned(),
         }
     }
 
@@ -141,6 +145,7 @@ impl Key {
             Self::OpenJob(_) => "OPEN_JOB".to_owned(),
             Self::RetentionPlan(_) => "RETENTION_PLAN".to_owned(),
             Self::RetentionPlanPart(_, part) => format!("{PART_PREFIX}{part}"),
+            Self::Immutability => "IMMUTABILITY".to_owned(),
         }
     }
 
@@ -168,6 +173,7 @@ impl Key {
             ("RETENTION_PLAN", sk) => {
                 Self::RetentionPlanPart(of.parse().ok()?, sk.strip_prefix(PART_PREFIX)?.parse().ok()?)
             }
+            ("VAULT", "IMMUTABILITY") if of.is_empty() => Self::Immutability,
             _ => return None,
         };
         // Numbers have more than one text (`007`, `+7`): only the one that is written here is a key.
@@ -208,7 +214,7 @@ mod tests {
     }
 
     fn any_key() -> impl Strategy<Value = Key> {
-        (0_i64..253_402_207_200_000, any::<u128>(), any::<u32>(), "[a-z0-9][a-z0-9-]{0,20}", 0..16_usize)
+        (0_i64..253_402_207_200_000, any::<u128>(), any::<u32>(), "[a-z0-9][a-z0-9-]{0,20}", 0..17_usize)
             .prop_map(|(millis, random, task, word, kind)| {
                 let at = Timestamp::from_millisecond(millis).unwrap();
                 let (instance, job) = (InstanceId::new(at, random), JobId::new(at, random));
@@ -229,7 +235,8 @@ mod tests {
                     12 => Key::Member(policy, instance),
                     13 => Key::OpenJob(job),
                     14 => Key::RetentionPlan(plan),
-                    _ => Key::RetentionPlanPart(plan, task),
+                    15 => Key::RetentionPlanPart(plan, task),
+                    _ => Key::Immutability,
                 }
             })
     }

@@ -23,6 +23,7 @@ mod continuation;
 mod due;
 mod error;
 mod expression;
+mod immutability;
 mod instance;
 mod job;
 mod job_list;

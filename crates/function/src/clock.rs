@@ -1,7 +1,8 @@
 //! The clock: the one place where functions read it.
 //!
-//! Ten years of a vault's life cannot be waited for. Where a stack is configured so, the functions of the lifecycle
-//! take the time from their input; no other function does, and no other stack.
+//! Ten years of a vault's life cannot be waited for. Where a stack is configured so, the functions of the lifecycle,
+//! and the commit that begins a point's life, take the time from their input; no other function does, and no other
+//! stack.
 
 use std::time::SystemTime;
 
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use permafrost_domain::{Code, Fault};
 use serde::Deserialize;
 
-/// Where functions of the lifecycle get the time from.
+/// Where commit and lifecycle get the time from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {

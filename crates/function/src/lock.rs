@@ -19,7 +19,8 @@ use crate::tools::Tools;
 /// Returns until when the point is locked where it is: its `locked_until`; nothing where the vault is not immutable.
 ///
 /// # Errors
-/// The store refuses a lock, or does not keep it. Then nothing is visible yet, and the commit fails.
+/// The store refuses a lock, or does not keep it; `ImmutabilityCannotBeLowered` where the vault has been more immutable
+/// than it is configured to be. Then nothing is visible yet, and the commit fails.
 pub async fn lock_point(
     tools: &Tools,
     layout: &PointLayout,
@@ -28,6 +29,7 @@ pub async fn lock_point(
     retention: &StampedRetention,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
+    tools.catalog.raise_immutability(tools.config.immutability).await?;
     if tools.config.immutability.lock_mode().is_none() {
         return Ok(None);
     }

@@ -6,7 +6,7 @@
 //! opens the same jobs. Nothing is moved or deleted here, but for one thing that is no more than a word of the catalog:
 //! a point whose rehydration is over is called archived again.
 //!
-//! It reads what is due, and for each of their instances a few records more: what is kept and not due is never read. An
+//! It reads what is due, and for each of their instances one record more: what is kept and not due is never read. An
 //! instance of which an earlier run still moves or deletes points, or somebody restores one, is left to the next run.
 
 mod due;
@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::PointChange;
+use permafrost_domain::instance::Instance;
 use permafrost_domain::job::{Job, JobStatus, Operation};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::retention::{
@@ -85,7 +86,9 @@ pub enum Ground {
 ///
 /// # Errors
 /// A record cannot be read or decoded: then nothing more is planned. The catalog does not answer.
+/// `ImmutabilityCannotBeLowered`: nothing is planned by a configuration that takes locks back.
 pub async fn handle(tools: &Tools, input: Input) -> Result<Output, Fault> {
+    tools.catalog.check_immutability(tools.config.immutability).await?;
     let given = input.now.map(|now| tools.config.clock.time(Some(now))).transpose()?;
     let now = given.unwrap_or_else(|| input.started_at.min(clock::now()));
     let busy = busy_instances(tools, now).await?;
@@ -118,7 +121,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Plans what is due of an instance.
     async fn retention(&mut self, instance: InstanceId, due: Vec<RecoveryPoint>) -> Result<(), Fault> {
-        let facts = self.tools.catalog.instance_facts(instance).await?;
+        let (instance, facts) = self.tools.catalog.instance_with_facts(instance).await?;
         let mut finished = Vec::new();
         let mut others = Vec::new();
         for point in due {
@@ -132,7 +135,7 @@ impl Run<'_> {
         plan.actions.extend(finished);
         if !plan.actions.is_empty() {
             let stored = self.tools.catalog.store_retention_plan(&plan).await?;
-            self.open_jobs(&stored).await?;
+            self.open_jobs(&instance, &stored).await?;
         }
         for (point, reason) in kept(&plan, &others) {
             self.postpone(point, reason).await?;
@@ -142,16 +145,16 @@ impl Run<'_> {
 
     /// Plans what is left of an instance whose data was deleted; removes the instance when nothing is.
     async fn data_deletion(&mut self, instance: InstanceId) -> Result<(), Fault> {
-        let facts = self.tools.catalog.instance_facts(instance).await?;
-        let points = points_there(self.tools, instance, MAX_ITEMS).await?;
+        let (instance, facts) = self.tools.catalog.instance_with_facts(instance).await?;
+        let points = points_there(self.tools, instance.id, MAX_ITEMS).await?;
         if points.is_empty() {
-            tracing::info!(%instance, "all data of the instance is gone");
-            return Ok(self.tools.catalog.remove_instance(instance, self.now).await?);
+            tracing::info!(instance = %instance.id, "all data of the instance is gone");
+            return Ok(self.tools.catalog.remove_instance(instance.id, self.now).await?);
         }
         let plan = plan_data_deletion(self.now, &facts, &points);
         if !plan.actions.is_empty() {
             let stored = self.tools.catalog.store_retention_plan(&plan).await?;
-            self.open_jobs(&stored).await?;
+            self.open_jobs(&instance, &stored).await?;
         }
         Ok(())
     }
@@ -182,8 +185,7 @@ impl Run<'_> {
     }
 
     /// Opens a job for each action, and makes it an item.
-    async fn open_jobs(&mut self, plan: &RetentionPlan) -> Result<(), Fault> {
-        let instance = self.tools.catalog.instance(plan.instance).await?;
+    async fn open_jobs(&mut self, instance: &Instance, plan: &RetentionPlan) -> Result<(), Fault> {
         let room = MAX_ITEMS.saturating_sub(self.items.len());
         for action in plan.actions.iter().take(room) {
             let operation = match action.action {
@@ -191,7 +193,7 @@ impl Run<'_> {
                 DueAction::Expire => Operation::Expire,
             };
             let id = JobId::of_point(action.point, self.now, operation);
-            let mut job = Job::queued(id, operation, &instance, self.now);
+            let mut job = Job::queued(id, operation, instance, self.now);
             job.status = JobStatus::InProgress;
             job.started_by = self.execution.to_owned();
             job.execution = Some(self.execution.to_owned());

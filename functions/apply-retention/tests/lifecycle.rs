@@ -11,8 +11,7 @@ use std::time::Duration;
 use apply_retention::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use expire_recovery_point::Ground;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use permafrost_catalog::JobOutcome;
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::immutability::{Immutability, LockMode};
@@ -28,44 +27,16 @@ use permafrost_vault::object_lock::LegalHold;
 use permafrost_vault::{ObjectVersion, PointLayout};
 use sweep_orphans::Scope;
 
-use support::{Locks, Place, TestPoint, Vault, at};
+use support::{EXECUTION, Locks, Place, TestPoint, Vault, at, carry_out, expire, tier};
 
 const BACKUP_UNTIL: &str = "2016-04-01T00:00:00Z";
 const ARCHIVE_UNTIL: &str = "2017-04-01T00:00:00Z";
 const WHEN_ARCHIVED: &str = "2016-04-01T00:30:00Z";
 const WHEN_EXPIRED: &str = "2017-04-01T00:30:00Z";
-const EXECUTION: &str = "arn:aws:states:us-east-1:1:execution:permafrost-lifecycle:one";
 
 /// What a run plans at `now`.
 async fn plan(vault: &Vault, now: &str) -> Result<Vec<Item>, Fault> {
-    let now = at(now);
-    let input = apply_retention::Input { execution: EXECUTION.to_owned(), started_at: now, now: Some(now) };
-    apply_retention::handle(&vault.tools, input).await.map(|output| output.items)
-}
-
-/// Carries an item out, and closes its job.
-async fn carry_out(vault: &Vault, item: &Item) -> Result<(), Fault> {
-    let done = match item.action {
-        DueAction::Archive => tier(vault, item.point, item.now, item.job).await,
-        DueAction::Expire => expire(vault, item.point, item.now, item.job).await,
-    };
-    let outcome = match &done {
-        Ok(()) => JobOutcome::Completed { warnings: Vec::new() },
-        Err(fault) => JobOutcome::Failed(fault.clone()),
-    };
-    vault.tools.catalog.close_job(item.job, &outcome, item.now.unwrap()).await.unwrap();
-    done
-}
-
-async fn tier(vault: &Vault, point: PointId, now: Option<Timestamp>, job: JobId) -> Result<(), Fault> {
-    let step = PointStep { job, instance: vault.instance.id, point, now };
-    tier_to_archive::handle(&vault.tools, step).await.map(drop)
-}
-
-async fn expire(vault: &Vault, point: PointId, now: Option<Timestamp>, job: JobId) -> Result<(), Fault> {
-    let instance = vault.instance.id;
-    let input = expire_recovery_point::Input { job, instance, point, ground: Ground::Retention, now };
-    expire_recovery_point::handle(&vault.tools, input).await.map(drop)
+    support::plan(vault, at(now)).await
 }
 
 async fn expire_at(vault: &Vault, point: &TestPoint, now: &str) -> Result<(), Fault> {

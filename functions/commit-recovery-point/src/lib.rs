@@ -2,8 +2,9 @@
 //!
 //! Order of effects: nothing is written before every object was found in the store with its checksum; then the
 //! manifest, create-only; then the rule is decided, and the objects are locked for as long as it says; then one
-//! transaction in the catalog, which claims the periods that the rule was decided with. Where another backup has claimed one of them in between, it writes nothing, and the rule
-//! is decided anew. A repeated call writes the same manifest, which counts as written, and meets its own transaction.
+//! transaction in the catalog, which claims the periods that the rule was decided with. Where another backup has claimed
+//! one of them in between, it writes nothing, and the rule is decided anew. A repeated call writes the same manifest,
+//! which counts as written, and meets its own transaction.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -11,15 +12,14 @@ use permafrost_catalog::{Catalog, CommitOutcome, SnapshotState};
 use permafrost_domain::job::Job;
 use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, RecoveryPoint};
 use permafrost_domain::retention::{Rule, StampedRetention};
-use permafrost_domain::{Code, Fault, JobId, PointId};
+use permafrost_domain::{Code, Fault, InstanceId, JobId, PointId};
+use permafrost_function::Tools;
 use permafrost_function::lock::lock_point;
-use permafrost_function::step::InstanceStep;
-use permafrost_function::{Tools, clock};
 use permafrost_vault::layout::VAULT_KEY;
 use permafrost_vault::manifest::{Assembly, Belonging};
 use permafrost_vault::store::{parse_document, write_document};
 use permafrost_vault::{DumpPlan, FORMAT, Manifest, PointLayout, TaskResult, VaultError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use crate::verdict::{Decision, decide};
 
@@ -30,6 +30,18 @@ const AT_ONCE: usize = 16;
 /// How often the rule is decided anew because other backups took a period. Each time at least one of the four that a
 /// point can claim is gone.
 const DECISIONS: u32 = 6;
+
+/// The step's input.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Input {
+    /// The job.
+    pub job: JobId,
+    /// The instance.
+    pub instance: InstanceId,
+    /// What time it is, where the stack takes that from its inputs.
+    #[serde(default)]
+    pub now: Option<Timestamp>,
+}
 
 /// The step's answer.
 #[derive(Debug, Serialize)]
@@ -49,7 +61,7 @@ struct VaultDocument<'a> {
 /// # Errors
 /// `BackupIncomplete` where anything is missing; `SnapshotLost` where the snapshot was not held to the end;
 /// `JobCancelled`; the store or the catalog fails. Then nothing is visible.
-pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault> {
+pub async fn handle(tools: &Tools, input: Input) -> Result<Output, Fault> {
     let point = PointId::of_backup(input.job);
     let layout = PointLayout::new(input.instance, point);
     snapshot_was_held(tools, input.job).await?;
@@ -74,7 +86,7 @@ pub async fn handle(tools: &Tools, input: InstanceStep) -> Result<Output, Fault>
         version: written.version.clone(),
         sha256: written.sha256.to_string(),
     };
-    let now = clock::now();
+    let now = tools.config.clock.time(input.now)?;
     let record = RecoveryPoint {
         id: point,
         instance: input.instance,

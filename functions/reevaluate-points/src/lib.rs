@@ -26,9 +26,10 @@ const WORKS: Duration = Duration::from_mins(10);
 /// Gives points their new retention, for some minutes.
 ///
 /// # Errors
-/// `PolicyNotFound` where the instance is under no policy any more; `JobCancelled`; the catalog or the store does not
-/// answer, or refuses.
+/// `PolicyNotFound` where the instance is under no policy any more; `ImmutabilityCannotBeLowered`; `JobCancelled`; the
+/// catalog or the store does not answer, or refuses.
 pub async fn handle(tools: &Tools, step: InstanceStep) -> Result<Progressed, Fault> {
+    tools.catalog.check_immutability(tools.config.immutability).await?;
     let begun = Instant::now();
     let instance = tools.catalog.instance(step.instance).await?;
     let Some(policy) = instance.policy else {

@@ -92,6 +92,22 @@ pub(crate) struct Sample {
     /// What Permafrost says about itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<Outcome>,
+    /// What it read of the catalog, where that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) catalog: Option<CatalogReads>,
+}
+
+/// What was read of the catalog, and for what.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct CatalogReads {
+    /// Points that a plan was made for.
+    pub(crate) planned: u64,
+    /// Requests.
+    pub(crate) requests: u64,
+    /// Items that were looked at.
+    pub(crate) items: u64,
+    /// Read capacity units that DynamoDB says were consumed.
+    pub(crate) units: f64,
 }
 
 impl Bench {
@@ -173,6 +189,7 @@ impl Bench {
             foreign_cpu_seconds: (busy - client - server - store.unwrap_or_default()).max(0.0),
             load_average,
             outcome,
+            catalog: None,
         })
     }
 

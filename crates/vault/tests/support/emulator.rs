@@ -1,4 +1,5 @@
-//! The emulator of S3 and DynamoDB, started once per test process on a free port, without state.
+//! The emulator of S3, DynamoDB and IAM, started once per test process on a free port, without state. It asks IAM what
+//! callers may do; the keys `test`, `test` are those of the account itself, which may do everything.
 //!
 //! A shell stands between: it ends the emulator and removes its directory when the test process closes the pipe
 //! to it, however that process ends.
@@ -57,7 +58,7 @@ fn try_start(program: &Path) -> Result<Emulator, String> {
         .args([program, &directory])
         .env_clear()
         .env("PATH", format!("{bin}:/usr/local/bin:/usr/bin:/bin"))
-        .envs([("LANG", "C.UTF-8"), ("AUTH", "false"), ("S3_PERSIST", "0"), ("PERSIST_STATE", "0")])
+        .envs([("LANG", "C.UTF-8"), ("AUTH", "true"), ("S3_PERSIST", "0"), ("PERSIST_STATE", "0")])
         .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0"), ("GATEWAY_PORT", &port.to_string())])
         .envs([("HOME", &directory), ("TMPDIR", &directory)])
         .stdin(Stdio::piped())

@@ -1,6 +1,8 @@
 //! What the tests of the stores share: two buckets with Object Lock, and a point's objects in them.
 
 mod emulator;
+#[allow(dead_code, reason = "not every test has roles")]
+mod role;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +13,10 @@ use jiff::Timestamp;
 use permafrost_domain::{InstanceId, PointId};
 use permafrost_vault::{ObjectRef, PointLayout, Store};
 
-const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
+#[allow(unused_imports, reason = "not every test has roles")]
+pub(crate) use role::Role;
+
+pub(crate) const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
 
 static VAULTS: AtomicU32 = AtomicU32::new(0);
 
@@ -55,13 +60,18 @@ impl Stores {
 }
 
 fn client() -> Client {
+    client_of(Credentials::new("test", "test", None, None, "tests"))
+}
+
+/// The client of whoever has these credentials.
+fn client_of(credentials: Credentials) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .endpoint_url(emulator::endpoint())
         .force_path_style(true)
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
+        .credentials_provider(credentials)
         .build();
     Client::from_conf(config)
 }

@@ -6,6 +6,7 @@
 mod emulator;
 mod kill;
 mod point;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,12 +17,14 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType,
 };
 use jiff::Timestamp;
-use permafrost_catalog::{Catalog, Seed};
+use permafrost_catalog::{Catalog, JobOutcome, Seed};
 use permafrost_domain::immutability::Immutability;
 use permafrost_domain::instance::{Instance, ProtectionStatus};
+use permafrost_domain::job::{Job, Operation};
+use permafrost_domain::policy::Policy;
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::tiering::ArchiveClass;
-use permafrost_domain::{InstanceId, PointId};
+use permafrost_domain::{InstanceId, JobId, PointId};
 use permafrost_function::Tools;
 use permafrost_function::clock::Clock;
 use permafrost_function::config::Config;
@@ -31,6 +34,8 @@ use permafrost_vault::Store;
 pub(crate) use kill::{Kill, Moment};
 #[allow(unused_imports, reason = "no test uses all of it")]
 pub(crate) use point::{Locks, TestPoint};
+#[allow(unused_imports, reason = "no test uses all of it")]
+pub(crate) use steps::{EXECUTION, carry_out, expire, plan, tier};
 
 const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
 
@@ -71,8 +76,25 @@ impl Vault {
         vault
     }
 
-    /// A vault with one instance, which has no point.
-    pub(crate) async fn empty(immutability: Immutability) -> Self {
+    /// A vault with one instance under `policy`, which has no points yet.
+    pub(crate) async fn under(policy: &Policy, immutability: Immutability) -> Self {
+        let mut vault = Self::empty(immutability).await;
+        let catalog = &vault.tools.catalog;
+        catalog.create_policy(policy).await.unwrap();
+        vault.instance.policy = Some(policy.id);
+        let asked_at = vault.instance.created_at;
+        let id = JobId::of_run(vault.instance.id, asked_at, Operation::ConfigureProtection);
+        let configure = Job::queued(id, Operation::ConfigureProtection, &vault.instance, asked_at);
+        let asked_for =
+            Instance { status: ProtectionStatus::ConfiguringProtection, ..vault.instance.clone() };
+        catalog.protect(&asked_for, &configure).await.unwrap();
+        let configured = JobOutcome::Completed { warnings: Vec::new() };
+        catalog.close_job(id, &configured, asked_at).await.unwrap();
+        vault
+    }
+
+    /// A vault whose catalog has nothing.
+    async fn empty(immutability: Immutability) -> Self {
         let number = VAULTS.fetch_add(1, Ordering::Relaxed);
         let config = Config {
             vault_name: "permafrost".to_owned(),
@@ -92,10 +114,7 @@ impl Vault {
             s3.create_bucket().bucket(bucket).object_lock_enabled_for_bucket(true).send().await.unwrap();
         }
         create_table(&aws_sdk_dynamodb::Client::new(&sdk), &config.table_name).await;
-        let instance = instance();
-        let vault = Self { instance, tools, s3, sdk, config, points: AtomicU32::new(0) };
-        vault.tools.catalog.seed([Seed::Instance(Box::new(vault.instance.clone()), 0)]).await.unwrap();
-        vault
+        Self { instance: instance(), tools, s3, sdk, config, points: AtomicU32::new(0) }
     }
 
     /// Tools whose process dies at a call.
@@ -129,6 +148,10 @@ impl Vault {
             }
         }
         objects
+    }
+
+    pub(crate) fn s3(&self) -> &aws_sdk_s3::Client {
+        &self.s3
     }
 
     pub(crate) fn dynamo(&self) -> aws_sdk_dynamodb::Client {

@@ -47,36 +47,6 @@ impl Vault {
         let consistent_at = at("2016-01-01T00:00:00Z") + SignedDuration::from_secs(i64::from(number));
         let job = JobId::new(consistent_at, u128::from(number));
         let id = PointId::of_backup(job);
-        let (layout, manifest, written) = self.write_objects(id, consistent_at).await;
-        let retention = StampedRetention {
-            rule: RuleName::Default,
-            backup_store_until: at(backup_store_until),
-            archive: archive_until.map(|until| StampedArchive { class: None, until: at(until) }),
-            policy: None,
-            reasons: Vec::new(),
-        };
-        let locked_until = match locks {
-            Locks::Set => lock_point(&self.tools, &layout, &manifest, &written, &retention, consistent_at)
-                .await
-                .unwrap(),
-            Locks::Left => None,
-        };
-        let manifest_ref =
-            ManifestRef { key: written.key, version: written.version, sha256: written.sha256.to_string() };
-        let mut point = self.record(id, consistent_at, retention, manifest_ref);
-        point.locked_until = locked_until;
-        self.tools.catalog.seed([Seed::Point(Box::new(point))]).await.unwrap();
-        TestPoint { id, layout, manifest }
-    }
-
-    /// Writes the objects of a point of two segments, as a backup does before its commit; where they are, the manifest,
-    /// and the manifest in the store.
-    pub(crate) async fn write_objects(
-        &self,
-        id: PointId,
-        consistent_at: Timestamp,
-    ) -> (PointLayout, Manifest, ObjectRef) {
-        let job = id.backup_job();
         let layout = PointLayout::new(self.instance.id, id);
         let put = async |name: &str, body: &'static str| -> ObjectRef {
             self.tools.store.put_new(&layout, name, Bytes::from_static(body.as_bytes())).await.unwrap()
@@ -114,7 +84,25 @@ impl Vault {
             .put_new(&layout, PointLayout::MANIFEST, write_document(&manifest))
             .await
             .unwrap();
-        (layout, manifest, written)
+        let retention = StampedRetention {
+            rule: RuleName::Default,
+            backup_store_until: at(backup_store_until),
+            archive: archive_until.map(|until| StampedArchive { class: None, until: at(until) }),
+            policy: None,
+            reasons: Vec::new(),
+        };
+        let locked_until = match locks {
+            Locks::Set => lock_point(&self.tools, &layout, &manifest, &written, &retention, consistent_at)
+                .await
+                .unwrap(),
+            Locks::Left => None,
+        };
+        let manifest_ref =
+            ManifestRef { key: written.key, version: written.version, sha256: written.sha256.to_string() };
+        let mut point = self.record(id, consistent_at, retention, manifest_ref);
+        point.locked_until = locked_until;
+        self.tools.catalog.seed([Seed::Point(Box::new(point))]).await.unwrap();
+        TestPoint { id, layout, manifest }
     }
 
     /// The record of a point that is newer than all others and never due.
@@ -133,8 +121,7 @@ impl Vault {
         self.record(id, consistent_at, retention, manifest)
     }
 
-    /// The record of an available point.
-    pub(crate) fn record(
+    fn record(
         &self,
         id: PointId,
         consistent_at: Timestamp,
