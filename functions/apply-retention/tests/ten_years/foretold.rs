@@ -58,7 +58,7 @@ pub(crate) async fn assert_objects(vault: &Vault, points: &[RecoveryPoint], now:
         let open = OpenPoint::to_describe(&vault.tools, point.instance, point.id).await.unwrap();
         for (place, object, class, until) in objects_of(vault, point, &open).await {
             let key = (place, open.layout.key(&object.key), object.version.clone());
-            places.insert(key.clone(), (open.layout.clone(), object));
+            places.insert(key.clone(), (open.layout, object));
             assert_eq!(expected.insert(key, (class, until)), None);
         }
     }
