@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("bench", &["catalog", "domain", "engine", "function", "pgarchive", "vault"]),
 ];
 /// What a function may be in bytes, stripped.
-const MAX_FUNCTION_BYTES: u64 = 16_000_000;
+const MAX_FUNCTION_BYTES: u64 = 17_000_000;
 /// What a function's `main.rs` may be in lines.
 const MAX_MAIN_LINES: usize = 30;
 
@@ -86,7 +86,7 @@ fn handlers_are_thin() {
     }
 }
 
-/// Each stripped release binary of a function is under 16 MB.
+/// Each stripped release binary of a function is under 17 MB.
 #[test]
 fn functions_are_small() {
     for folder in folders("functions") {

@@ -26,7 +26,7 @@ use crate::support::{Aws, Stack};
 /// The wrapper that stands before every binary of the copy.
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
 /// The functions that carry jobs out.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 14] = [
     "abandon-backup",
     "abandon-restore",
     "close-job",
@@ -35,6 +35,7 @@ const FUNCTIONS: [&str; 13] = [
     "hold-snapshot",
     "plan-dump",
     "prepare-restore",
+    "rehydrate-point",
     "release-snapshot",
     "run-dump-task",
     "run-post-data",

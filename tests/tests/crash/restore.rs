@@ -91,7 +91,7 @@ async fn a_statement_may_outlive_its_function() {
     arranged.database.run_as_owner(SLOW_TABLE).await;
     let point = arranged.cli.backup(&arranged.database.name).await.point.expect("a backup has a point");
     let name = arranged.database.sibling("copy");
-    let seen = Rule::delay("run-post-data", Duration::from_millis(1)).only_where(r#""level":2"#);
+    let seen = Rule::delay("run-post-data", Duration::from_millis(1)).only_where(r#""level":1"#);
     let (job, [seen]) = arranged.restore(point, &name, [seen]);
     let job = arranged.stack.run(&job).await;
     assert!(seen.fired() >= 2, "one run of two seconds was enough for four");
@@ -107,7 +107,7 @@ async fn a_function_that_dies_while_an_index_is_built_is_repeated() {
     let point = arranged.cli.backup(&arranged.database.name).await.point.expect("a backup has a point");
     let name = arranged.database.sibling("copy");
     let during = Kill::During(Duration::from_millis(1_500));
-    let killed = Rule::kill("run-post-data", during).only_where(r#""level":2"#).times(1);
+    let killed = Rule::kill("run-post-data", during).only_where(r#""level":1"#).times(1);
     let (job, [killed]) = arranged.restore(point, &name, [killed]);
     let job = arranged.stack.run(&job).await;
     killed.assert_fired_times(1);
