@@ -20,7 +20,8 @@ use crate::Catalog;
 use crate::continuation::Continuation;
 use crate::error::CatalogError;
 use crate::expression::Expression;
-use crate::keys::{INDEX, INDEX_PK, INDEX_SK, Key, PK, SK};
+use crate::keys::{INDEX, INDEX_PK, INDEX_SK, Key};
+use crate::listing::listed_at;
 use crate::record::{Item, decode, invalid, key_of, text};
 
 /// How many shards there are.
@@ -186,13 +187,6 @@ pub(crate) fn due_of(item: &Item) -> Result<Timestamp, CatalogError> {
         Some(due) => Ok(due),
         None => Err(invalid(&key_of(item)?, "its place in the index of what is due is no time")),
     }
-}
-
-/// The key by which a query goes on behind the record `key` at `place` of the index.
-pub(crate) fn listed_at(key: &Key, partition: String, place: String) -> Item {
-    [(PK, key.pk()), (SK, key.sk()), (INDEX_PK, partition), (INDEX_SK, place)]
-        .map(|(name, value)| (name.to_owned(), text(value)))
-        .into()
 }
 
 /// The partition of `shard` in the index.

@@ -14,10 +14,10 @@ use crate::continuation::Continuation;
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::job::decode_job;
-use crate::keys::{INDEX, INDEX_PK, INDEX_SK, INSTANCES, Key, PK, SK};
+use crate::keys::{INSTANCES, Key};
+use crate::listing::{Order, listed_at};
 use crate::open_job::and_open;
 use crate::policy::{and_join, and_leave};
-use crate::read::query_limit;
 use crate::record::{Item, Record, decode, encode, invalid, key_of, text};
 use crate::transaction::{Outcome, Part, Transaction};
 
@@ -190,30 +190,14 @@ impl Catalog {
     ) -> Result<Page<Instance>, CatalogError> {
         let after = match next.map(Continuation::parse).transpose()? {
             None => None,
-            Some(Continuation::Instances { name, id }) => Some(listed_at(&name, id)),
+            Some(Continuation::Instances { name, id }) => {
+                Some(listed_at(&Key::Instance(id), INSTANCES, name))
+            }
             Some(_) => return Err(CatalogError::InvalidContinuation),
         };
-        let limit = query_limit(limit);
-        let expression = Expression::new().only_if(INDEX_PK, text(INSTANCES));
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(INDEX)
-            .set_key_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .set_exclusive_start_key(after)
-            .limit(i32::from(limit));
-        let output = self.page(query).await?;
-        let more = output.last_evaluated_key.is_some();
-        let items: Vec<Instance> =
-            output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| Continuation::Instances { name: last.name.clone(), id: last.id }.to_token());
-        Ok(Page { items, next })
+        let instances = self.listed(INSTANCES, after, limit, Order::Ascending).await?;
+        let place = |last: &Instance| Continuation::Instances { name: last.name.clone(), id: last.id };
+        Ok(instances.into_page(place))
     }
 }
 
@@ -240,12 +224,4 @@ pub(crate) fn points_of(item: &Item) -> Result<u64, CatalogError> {
         Some(count) => Ok(u64::try_from(count).unwrap_or(0)),
         None => Err(invalid(&key_of(item)?, "its count of points is no number")),
     }
-}
-
-/// The key by which a query goes on behind an instance.
-fn listed_at(name: &InstanceName, id: InstanceId) -> Item {
-    let key = Key::Instance(id);
-    let place =
-        [(PK, text(key.pk())), (SK, text(key.sk())), (INDEX_PK, text(INSTANCES)), (INDEX_SK, text(name))];
-    place.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -12,9 +12,10 @@ use crate::continuation::Continuation;
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::job::decode_job;
-use crate::keys::{INDEX, INDEX_PK, INDEX_SK, Key, PK, SK, day_of, jobs_of};
+use crate::keys::{INDEX, INDEX_PK, INDEX_SK, Key, day_of, jobs_of};
+use crate::listing::listed_at;
 use crate::read::query_limit;
-use crate::record::{Item, text};
+use crate::record::text;
 
 /// The most queries that one call sends.
 const MAX_QUERIES: u32 = 32;
@@ -105,7 +106,7 @@ impl Catalog {
             .set_filter_expression(wanted.condition())
             .set_expression_attribute_names(wanted.names())
             .set_expression_attribute_values(wanted.values())
-            .set_exclusive_start_key(after.map(|job| listed_at(day, job)))
+            .set_exclusive_start_key(after.map(|job| listed_at(&Key::Job(job), jobs_of(day), job)))
             .scan_index_forward(false)
             .limit(i32::from(MAX_PAGE));
         let output = self.page(query).await?;
@@ -127,12 +128,4 @@ impl Catalog {
         let jobs = output.items.unwrap_or_default().into_iter().map(decode_job).collect::<Result<_, _>>()?;
         Ok((jobs, more))
     }
-}
-
-/// The key by which a query goes on behind `job`.
-fn listed_at(day: Date, job: JobId) -> Item {
-    let key = Key::Job(job);
-    let place =
-        [(PK, text(key.pk())), (SK, text(key.sk())), (INDEX_PK, text(jobs_of(day))), (INDEX_SK, text(job))];
-    place.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -29,6 +29,7 @@ mod job;
 mod job_list;
 mod keep_point;
 mod keys;
+mod listing;
 mod meter;
 mod move_point;
 mod open_job;

@@ -10,13 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::Catalog;
 use crate::continuation::Continuation;
-use crate::due::listed_at;
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::job::job_item;
-use crate::keys::{INDEX, INDEX_PK, Key, OPEN_JOBS};
-use crate::read::query_limit;
-use crate::record::{Record, decode, encode, text};
+use crate::keys::{Key, OPEN_JOBS};
+use crate::listing::{Order, listed_at};
+use crate::record::{Record, encode};
 use crate::transaction::{Part, Transaction};
 
 /// A job that has not ended.
@@ -55,29 +54,11 @@ impl Catalog {
     pub async fn open_jobs(&self, limit: u16, next: Option<&str>) -> Result<Page<OpenJob>, CatalogError> {
         let after = match next.map(Continuation::parse).transpose()? {
             None => None,
-            Some(Continuation::OpenJobs { job }) => {
-                Some(listed_at(&Key::OpenJob(job), OPEN_JOBS.to_owned(), job.to_string()))
-            }
+            Some(Continuation::OpenJobs { job }) => Some(listed_at(&Key::OpenJob(job), OPEN_JOBS, job)),
             Some(_) => return Err(CatalogError::InvalidContinuation),
         };
-        let expression = Expression::new().only_if(INDEX_PK, text(OPEN_JOBS));
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(INDEX)
-            .set_key_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .set_exclusive_start_key(after)
-            .limit(i32::from(query_limit(limit)));
-        let output = self.page(query).await?;
-        let more = output.last_evaluated_key.is_some();
-        let items: Vec<OpenJob> =
-            output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
-        let next =
-            items.last().filter(|_| more).map(|last| Continuation::OpenJobs { job: last.job }.to_token());
-        Ok(Page { items, next })
+        let open = self.listed::<OpenJob>(OPEN_JOBS, after, limit, Order::Ascending).await?;
+        Ok(open.into_page(|last| Continuation::OpenJobs { job: last.job }))
     }
 }
 

@@ -12,8 +12,8 @@ use crate::Catalog;
 use crate::continuation::Continuation;
 use crate::error::CatalogError;
 use crate::expression::Expression;
-use crate::keys::{INDEX, INDEX_PK, INDEX_SK, Key, MEMBER_PREFIX, PK, POLICIES, SK};
-use crate::read::query_limit;
+use crate::keys::{INDEX_SK, Key, MEMBER_PREFIX, PK, POLICIES};
+use crate::listing::{Order, listed_at};
 use crate::record::{Item, Record, decode, encode, invalid, key_of, nested, number, text};
 use crate::transaction::{Outcome, Part, Refusal, Transaction};
 
@@ -112,29 +112,12 @@ impl Catalog {
     pub async fn policies(&self, limit: u16, next: Option<&str>) -> Result<Page<Policy>, CatalogError> {
         let after = match next.map(Continuation::parse).transpose()? {
             None => None,
-            Some(Continuation::Policies { name, id }) => Some(listed_at(&name, id)),
+            Some(Continuation::Policies { name, id }) => Some(listed_at(&Key::Policy(id), POLICIES, name)),
             Some(_) => return Err(CatalogError::InvalidContinuation),
         };
-        let expression = Expression::new().only_if(INDEX_PK, text(POLICIES));
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(INDEX)
-            .set_key_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .set_exclusive_start_key(after)
-            .limit(i32::from(query_limit(limit)));
-        let output = self.page(query).await?;
-        let more = output.last_evaluated_key.is_some();
-        let items: Vec<Policy> =
-            output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| Continuation::Policies { name: last.name.clone(), id: last.id }.to_token());
-        Ok(Page { items, next })
+        let policies = self.listed(POLICIES, after, limit, Order::Ascending).await?;
+        let place = |last: &Policy| Continuation::Policies { name: last.name.clone(), id: last.id };
+        Ok(policies.into_page(place))
     }
 
     /// Replaces the policy of `policy.id`, which must be of the revision `from_revision`; `policy` is of the next.
@@ -243,32 +226,16 @@ impl Catalog {
             Some(Continuation::Members { policy: of, instance }) if of == policy => Some(instance),
             Some(_) => return Err(CatalogError::InvalidContinuation),
         };
-        let after = after.map(|instance| {
-            let key = Key::Member(policy, instance);
-            [(PK.to_owned(), text(key.pk())), (SK.to_owned(), text(key.sk()))].into()
-        });
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":pk", text(Key::Policy(policy).pk()))
-            .expression_attribute_values(":sk", text(MEMBER_PREFIX))
-            .set_exclusive_start_key(after)
-            .limit(i32::from(query_limit(limit)))
-            .consistent_read(true);
-        let output = self.page(query).await?;
-        let more = output.last_evaluated_key.is_some();
-        let members = output.items.unwrap_or_default().into_iter().map(decode::<Member>);
-        let items: Vec<InstanceId> =
-            members.map(|member| member.map(|member| member.instance)).collect::<Result<_, _>>()?;
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| Continuation::Members { policy, instance: *last }.to_token());
-        Ok(Page { items, next })
+        let after = after.map(|instance| Key::Member(policy, instance));
+        let members = self
+            .standing_under(&Key::Policy(policy), MEMBER_PREFIX, after.as_ref(), limit, Order::Ascending)
+            .await?;
+        let place = |last: &Member| Continuation::Members { policy, instance: last.instance };
+        let page = members.into_page(place);
+        Ok(Page {
+            items: page.items.into_iter().map(|member: Member| member.instance).collect(),
+            next: page.next,
+        })
     }
 }
 
@@ -313,12 +280,4 @@ fn instances_under(item: &Item) -> Result<u64, CatalogError> {
         Some(count) => Ok(count),
         None => Err(invalid(&key_of(item)?, "its count of instances is no number")),
     }
-}
-
-/// The key by which a query goes on behind a policy.
-fn listed_at(name: &PolicyName, id: PolicyId) -> Item {
-    let key = Key::Policy(id);
-    let place =
-        [(PK, text(key.pk())), (SK, text(key.sk())), (INDEX_PK, text(POLICIES)), (INDEX_SK, text(name))];
-    place.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

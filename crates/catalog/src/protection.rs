@@ -16,11 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::Catalog;
 use crate::continuation::Continuation;
-use crate::due::{due_of, listed_at, place_at};
+use crate::due::{due_of, place_at};
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::instance::{POINTS, and_free_claims, points_of};
 use crate::keys::{DELETIONS, Key};
+use crate::listing::listed_at;
 use crate::policy::{and_join, and_leave};
 use crate::record::{Record, decode, encode, invalid, key_of, nested, number, text};
 use crate::transaction::{Outcome, Part, Transaction};
@@ -186,7 +187,7 @@ impl Catalog {
         let after = match next.map(Continuation::parse).transpose()? {
             None => None,
             Some(Continuation::Deletions { due, instance }) => {
-                Some(listed_at(&Key::Deletion(instance), DELETIONS.to_owned(), place_at(due, instance)))
+                Some(listed_at(&Key::Deletion(instance), DELETIONS, place_at(due, instance)))
             }
             Some(_) => return Err(CatalogError::InvalidContinuation),
         };

@@ -8,9 +8,9 @@ use crate::Catalog;
 use crate::continuation::Continuation;
 use crate::due::place;
 use crate::error::CatalogError;
-use crate::keys::{Key, PK, POINT_PREFIX, SK};
-use crate::read::query_limit;
-use crate::record::{Record, decode, text};
+use crate::keys::{Key, POINT_PREFIX};
+use crate::listing::{Listed, Order};
+use crate::record::Record;
 
 impl Record for RecoveryPoint {
     fn key(&self) -> Key {
@@ -38,12 +38,8 @@ impl Catalog {
             Some(Continuation::Points { instance: of, point }) if of == instance => Some(point),
             Some(_) => return Err(CatalogError::InvalidContinuation),
         };
-        let (items, more) = self.points_after(instance, after, query_limit(limit)).await?;
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| Continuation::Points { instance, point: last.id }.to_token());
-        Ok(Page { items, next })
+        let points = self.points_after(instance, after, limit).await?;
+        Ok(points.into_page(|last| Continuation::Points { instance, point: last.id }))
     }
 
     /// The point.
@@ -91,48 +87,30 @@ impl Catalog {
     ) -> Result<Option<RecoveryPoint>, CatalogError> {
         let mut after = None;
         loop {
-            let (points, more) = self.points_after(instance, after, MAX_PAGE).await?;
-            after = points.last().map(|point| point.id);
-            let good = points.into_iter().filter(|point| point.state.is_good() && Some(point.id) != except);
+            let points = self.points_after(instance, after, MAX_PAGE).await?;
+            after = points.items.last().map(|point| point.id);
+            let good =
+                points.items.into_iter().filter(|point| point.state.is_good() && Some(point.id) != except);
             // The id of a scheduled backup's point is of the time that it was scheduled for: among neighbours the
             // order by id is not that by the time of their data.
             match good.max_by_key(|point| point.consistent_at) {
                 Some(newest) => return Ok(Some(newest)),
-                None if more => {}
+                None if points.more => {}
                 None => return Ok(None),
             }
         }
     }
 
-    /// Points older than `after`, the newest first, and whether there are more.
+    /// Points older than `after`, the newest first.
     async fn points_after(
         &self,
         instance: InstanceId,
         after: Option<PointId>,
         limit: u16,
-    ) -> Result<(Vec<RecoveryPoint>, bool), CatalogError> {
-        let partition = Key::Instance(instance).pk();
-        let after = after.map(|point| {
-            let key = Key::Point(instance, point);
-            [(PK.to_owned(), text(key.pk())), (SK.to_owned(), text(key.sk()))].into()
-        });
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":pk", text(partition))
-            .expression_attribute_values(":sk", text(POINT_PREFIX))
-            .set_exclusive_start_key(after)
-            .scan_index_forward(false)
-            .limit(i32::from(limit))
-            .consistent_read(true);
-        let output = self.page(query).await?;
-        let more = output.last_evaluated_key.is_some();
-        let points = output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
-        Ok((points, more))
+    ) -> Result<Listed<RecoveryPoint>, CatalogError> {
+        let after = after.map(|point| Key::Point(instance, point));
+        let of = Key::Instance(instance);
+        self.standing_under(&of, POINT_PREFIX, after.as_ref(), limit, Order::Descending).await
     }
 }
 

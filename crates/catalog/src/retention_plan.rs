@@ -17,11 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Catalog;
 use crate::continuation::Continuation;
-use crate::due::listed_at;
 use crate::error::CatalogError;
 use crate::expression::Expression;
-use crate::keys::{INDEX, INDEX_PK, Key, PK, RETENTION_PLANS};
-use crate::read::query_limit;
+use crate::keys::{Key, PK, RETENTION_PLANS};
+use crate::listing::{Order, listed_at};
 use crate::record::{Record, decode, encode, invalid, key_of, text};
 use crate::transaction::{Outcome, Part, Transaction};
 
@@ -164,31 +163,12 @@ impl Catalog {
         let after = match next.map(Continuation::parse).transpose()? {
             None => None,
             Some(Continuation::RetentionPlans { plan }) => {
-                Some(listed_at(&Key::RetentionPlan(plan), RETENTION_PLANS.to_owned(), plan.to_string()))
+                Some(listed_at(&Key::RetentionPlan(plan), RETENTION_PLANS, plan))
             }
             Some(_) => return Err(CatalogError::InvalidContinuation),
         };
-        let expression = Expression::new().only_if(INDEX_PK, text(RETENTION_PLANS));
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(INDEX)
-            .set_key_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .set_exclusive_start_key(after)
-            .scan_index_forward(false)
-            .limit(i32::from(query_limit(limit)));
-        let output = self.page(query).await?;
-        let more = output.last_evaluated_key.is_some();
-        let items: Vec<RetentionPlanSummary> =
-            output.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| Continuation::RetentionPlans { plan: last.id }.to_token());
-        Ok(Page { items, next })
+        let plans = self.listed(RETENTION_PLANS, after, limit, Order::Descending).await?;
+        Ok(plans.into_page(|last: &RetentionPlanSummary| Continuation::RetentionPlans { plan: last.id }))
     }
 }
 
