@@ -55,6 +55,9 @@ pub(crate) enum BenchError {
         /// Why.
         source: Box<Fault>,
     },
+    /// There is no emulator.
+    #[error(transparent)]
+    NoEmulator(#[from] permafrost_emulator::StartError),
     /// The emulator.
     #[error("the emulator failed to {doing}")]
     Emulator {

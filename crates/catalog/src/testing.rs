@@ -1,6 +1,12 @@
-//! Many records at once, for tests and measurements: no conditions, no jobs, no claims. Behind the feature `testing`.
+//! A catalog for tests and measurements: its table, and many records at once, with no conditions, jobs and claims. Behind
+//! the feature `testing`.
 
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, PutRequest, ScalarAttributeType, WriteRequest,
+};
 use permafrost_domain::instance::Instance;
 use permafrost_domain::recovery_point::RecoveryPoint;
 
@@ -23,6 +29,30 @@ pub enum Seed {
 }
 
 impl Catalog {
+    /// Makes `table` as the template of the vault makes it, and the catalog in it.
+    ///
+    /// # Errors
+    /// What DynamoDB answers, for instance that there is such a table.
+    pub async fn create(client: Client, table: &str) -> Result<Self, CatalogError> {
+        let mut create = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+        for name in ["pk", "sk", "gsi1pk", "gsi1sk"] {
+            let text =
+                AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+            create = create.attribute_definitions(text.build().map_err(not_built("CreateTable"))?);
+        }
+        let index = GlobalSecondaryIndex::builder()
+            .index_name("gsi1")
+            .key_schema(key_part("gsi1pk", KeyType::Hash)?)
+            .key_schema(key_part("gsi1sk", KeyType::Range)?)
+            .projection(Projection::builder().projection_type(ProjectionType::All).build());
+        let create = create
+            .key_schema(key_part("pk", KeyType::Hash)?)
+            .key_schema(key_part("sk", KeyType::Range)?)
+            .global_secondary_indexes(index.build().map_err(not_built("CreateTable"))?);
+        create.send().await.map_err(|error| CatalogError::of_sdk("CreateTable", error))?;
+        Ok(Self::new(client, table))
+    }
+
     /// Writes `seeds` as they are, 25 in one request, in place of whatever is there.
     ///
     /// # Errors
@@ -39,13 +69,9 @@ impl Catalog {
     }
 
     async fn put_all(&self, items: Vec<Item>) -> Result<(), CatalogError> {
-        let not_built = |error: aws_sdk_dynamodb::error::BuildError| CatalogError::Rejected {
-            operation: "BatchWriteItem",
-            reason: "request not built".to_owned(),
-            source: Box::new(error),
-        };
         let put = |item| {
-            let put = PutRequest::builder().set_item(Some(item)).build().map_err(not_built)?;
+            let put = PutRequest::builder().set_item(Some(item)).build();
+            let put = put.map_err(not_built("BatchWriteItem"))?;
             Ok(WriteRequest::builder().put_request(put).build())
         };
         let mut left: Vec<WriteRequest> = items.into_iter().map(put).collect::<Result<_, CatalogError>>()?;
@@ -80,5 +106,18 @@ impl Seed {
             }
             Self::Point(point) => encode(&**point),
         }
+    }
+}
+
+fn key_part(name: &str, kind: KeyType) -> Result<KeySchemaElement, CatalogError> {
+    let part = KeySchemaElement::builder().attribute_name(name).key_type(kind);
+    part.build().map_err(not_built("CreateTable"))
+}
+
+fn not_built(operation: &'static str) -> impl FnOnce(BuildError) -> CatalogError {
+    move |error| CatalogError::Rejected {
+        operation,
+        reason: "request not built".to_owned(),
+        source: Box::new(error),
     }
 }

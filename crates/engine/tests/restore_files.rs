@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod pg_server;
-mod s3_emulator;
+mod s3;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
@@ -28,7 +28,7 @@ use permafrost_vault::plan::Compression;
 use permafrost_vault::store::{parse_document, write_document};
 use permafrost_vault::{DumpPlan, Folder, Manifest, PointLayout, Store, TaskResult};
 use pg_server::Server;
-use s3_emulator::Emulator;
+use s3::S3;
 use tempfile::TempDir;
 
 const VAULT: &str = "vault";
@@ -54,7 +54,7 @@ const SOURCE: &str = "
 
 struct Backup {
     server: Server,
-    emulator: Emulator,
+    s3: S3,
     store: Store,
     programs: PgPrograms,
     layout: PointLayout,
@@ -70,9 +70,9 @@ fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 impl Backup {
     async fn make(compression: Compression) -> Self {
         let server = Server::start();
-        let emulator = Emulator::start();
-        emulator.create_bucket(VAULT).await;
-        emulator.create_bucket(TARGET).await;
+        let s3 = S3::start();
+        s3.create_bucket(VAULT).await;
+        s3.create_bucket(TARGET).await;
         let work = tempfile::tempdir().unwrap();
         let backup_login =
             |database: &str| Login { options: server.options(), ca_pem: None }.to_database(database);
@@ -87,7 +87,7 @@ impl Backup {
         owner.execute(SOURCE).await.unwrap();
         owner.close().await;
 
-        let store = Store::new(emulator.client.clone(), VAULT, "arn:aws:kms:eu-central-1:1:key/k");
+        let store = Store::new(s3.client.clone(), VAULT, "arn:aws:kms:eu-central-1:1:key/k");
         let majors = work.path().join("pg");
         std::fs::create_dir(&majors).unwrap();
         symlink(debian(), majors.join("15")).unwrap();
@@ -134,7 +134,7 @@ impl Backup {
         store.put_new(&layout, PointLayout::MANIFEST, write_document(&manifest)).await.unwrap();
         let body = store.get(&layout, &manifest.toc).await.unwrap();
         let toc = TableOfContents::read(&mut body.as_ref()).unwrap();
-        Self { server, emulator, store, programs, layout, manifest, toc, work }
+        Self { server, s3, store, programs, layout, manifest, toc, work }
     }
 
     fn restore<'a>(&'a self, job: &str, order: &'a FilesOrder, folder: &'a Folder) -> FileRestore<'a> {
@@ -154,7 +154,7 @@ impl Backup {
     async fn files(&self, format: FileFormat, compression: FileCompression) -> PathBuf {
         let prefix = format!("{format}/{compression:?}");
         let order = self.order(&prefix, format, compression);
-        let folder = Folder::new(self.emulator.client.clone(), &order.target);
+        let folder = Folder::new(self.s3.client.clone(), &order.target);
         let restore = self.restore("job-01kb0000000000000000000002", &order, &folder);
         for _ in 0..2 {
             plan(&restore).await.unwrap();
@@ -172,9 +172,9 @@ impl Backup {
         for _ in 0..2 {
             finish(&restore).await.unwrap();
         }
-        assert_eq!(self.emulator.open_uploads(TARGET).await, 0, "{prefix}");
+        assert_eq!(self.s3.open_uploads(TARGET).await, 0, "{prefix}");
         let directory = self.work.path().join(&prefix);
-        let names = self.emulator.download(TARGET, &prefix, &directory).await;
+        let names = self.s3.download(TARGET, &prefix, &directory).await;
         assert_checked(&directory, &names);
         directory
     }
@@ -361,29 +361,29 @@ async fn stock_tools_read_what_is_restored_from_gzip() {
 
     let fault = |result: Result<(), EngineError>| Fault::from(result.unwrap_err()).code;
     let order = backup.order("directory/Stored", FileFormat::Directory, FileCompression::Stored);
-    let folder = Folder::new(backup.emulator.client.clone(), &order.target);
+    let folder = Folder::new(backup.s3.client.clone(), &order.target);
     let other = backup.restore("job-01kb0000000000000000000009", &order, &folder);
     assert_eq!(fault(plan(&other).await), Code::TargetNotEmpty, "another job's");
 
     let order = backup.order("directory", FileFormat::Directory, FileCompression::Stored);
-    let folder = Folder::new(backup.emulator.client.clone(), &order.target);
+    let folder = Folder::new(backup.s3.client.clone(), &order.target);
     let above = backup.restore("job-01kb0000000000000000000009", &order, &folder);
     assert_eq!(fault(plan(&above).await), Code::TargetNotEmpty, "files that no job has marked");
 
     let mut order = backup.order("x", FileFormat::Directory, FileCompression::Stored);
     order.target.bucket = id(VAULT);
-    let folder = Folder::new(backup.emulator.client.clone(), &order.target);
+    let folder = Folder::new(backup.s3.client.clone(), &order.target);
     let own = backup.restore("job-01kb0000000000000000000009", &order, &folder);
     assert_eq!(fault(plan(&own).await), Code::InvalidRequest);
     order.target.bucket = id("no-such-bucket");
-    let folder = Folder::new(backup.emulator.client.clone(), &order.target);
+    let folder = Folder::new(backup.s3.client.clone(), &order.target);
     let nowhere = backup.restore("job-01kb0000000000000000000009", &order, &folder);
     assert_eq!(fault(plan(&nowhere).await), Code::ContainerNotAccessible);
 
     let mut huge = backup.manifest.clone();
     huge.totals.raw_bytes = u64::MAX;
     let order = backup.order("huge", FileFormat::Plain, FileCompression::Stored);
-    let folder = Folder::new(backup.emulator.client.clone(), &order.target);
+    let folder = Folder::new(backup.s3.client.clone(), &order.target);
     let huge =
         FileRestore { manifest: &huge, ..backup.restore("job-01kb0000000000000000000009", &order, &folder) };
     assert_eq!(fault(plan(&huge).await), Code::SingleFileTooLarge);

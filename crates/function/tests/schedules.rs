@@ -3,51 +3,53 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../catalog/tests/support/emulator.rs"]
-#[allow(dead_code, reason = "it has more than these tests need")]
-mod emulator;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::ScheduleState;
-use emulator::Table;
 use jiff::Timestamp;
+use permafrost_catalog::Catalog;
 use permafrost_domain::PolicyId;
 use permafrost_domain::policy::{Policy, PolicySpec};
+use permafrost_emulator::Emulator;
 use permafrost_function::schedules::{ScheduleConfig, Schedules};
 
 const TARGET: &str = "arn:aws:states:eu-central-1:000000000000:stateMachine:v-scheduled-backups";
 const AT_TWO: &str = "every: day, at: ['02:00'], time_zone: UTC";
 const AT_THREE: &str = "every: day, at: ['03:00'], time_zone: UTC";
 
+static VAULTS: AtomicU32 = AtomicU32::new(0);
+
 /// A catalog, and a group of schedules of its own.
 struct Vault {
-    table: Table,
+    catalog: Catalog,
     scheduler: Client,
     group: String,
     schedules: Schedules,
 }
 
 async fn vault() -> Vault {
-    let table = emulator::table().await;
+    let emulator = Emulator::shared();
+    let group = format!("vault-{}", VAULTS.fetch_add(1, Ordering::Relaxed));
     let credentials = Credentials::new("test", "test", None, None, "tests");
     let sdk = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(format!("http://127.0.0.1:{}", table.port))
+        .endpoint_url(emulator.endpoint())
         .region(Region::new("eu-central-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
     let scheduler = Client::new(&sdk);
-    let group = table.name.clone();
+    let catalog = Catalog::create(aws_sdk_dynamodb::Client::new(&sdk), &group).await.unwrap();
     scheduler.create_schedule_group().name(&group).send().await.unwrap();
     let config = ScheduleConfig {
         group: group.clone(),
         role_arn: "arn:aws:iam::000000000000:role/scheduler".to_owned(),
         target_arn: TARGET.to_owned(),
     };
-    Vault { table, scheduler, group, schedules: Schedules::new(&sdk, config) }
+    Vault { catalog, scheduler, group, schedules: Schedules::new(&sdk, config) }
 }
 
 impl Vault {
@@ -65,7 +67,7 @@ impl Vault {
     }
 
     async fn settle(&self, policy: PolicyId) {
-        self.schedules.settle(&self.table.catalog, policy, now()).await.unwrap();
+        self.schedules.settle(&self.catalog, policy, now()).await.unwrap();
     }
 }
 
@@ -100,7 +102,7 @@ fn next(policy: &Policy, schedule: Option<&str>) -> Policy {
 async fn a_schedule_starts_the_machine_for_its_policy_at_the_time_it_says() {
     let vault = vault().await;
     let gold = policy(1, Some("every: week, on: [sunday], at: ['02:00'], time_zone: Europe/Berlin"));
-    vault.table.catalog.create_policy(&gold).await.unwrap();
+    vault.catalog.create_policy(&gold).await.unwrap();
     vault.settle(gold.id).await;
     let shown = vault.scheduler.get_schedule().group_name(&vault.group).name(gold.id.to_string());
     let shown = shown.send().await.unwrap();
@@ -117,13 +119,13 @@ async fn a_schedule_starts_the_machine_for_its_policy_at_the_time_it_says() {
 async fn a_policy_has_one_schedule_however_often_it_is_settled() {
     let vault = vault().await;
     let gold = policy(2, Some(AT_TWO));
-    vault.table.catalog.create_policy(&gold).await.unwrap();
+    vault.catalog.create_policy(&gold).await.unwrap();
     for _ in 0..3 {
         vault.settle(gold.id).await;
         assert_eq!(vault.all().await, [(gold.id.to_string(), expression(&gold))]);
     }
     let changed = next(&gold, Some(AT_THREE));
-    vault.table.catalog.replace_policy(&changed, 1).await.unwrap();
+    vault.catalog.replace_policy(&changed, 1).await.unwrap();
     vault.settle(gold.id).await;
     assert_ne!(expression(&changed), expression(&gold));
     assert_eq!(vault.all().await, [(gold.id.to_string(), expression(&changed))]);
@@ -133,15 +135,15 @@ async fn a_policy_has_one_schedule_however_often_it_is_settled() {
 async fn a_policy_without_a_schedule_has_none() {
     let vault = vault().await;
     let by_hand = policy(3, None);
-    vault.table.catalog.create_policy(&by_hand).await.unwrap();
+    vault.catalog.create_policy(&by_hand).await.unwrap();
     vault.settle(by_hand.id).await;
     assert_eq!(vault.all().await, []);
     // It gets one, and loses it again.
     let scheduled = next(&by_hand, Some(AT_TWO));
-    vault.table.catalog.replace_policy(&scheduled, 1).await.unwrap();
+    vault.catalog.replace_policy(&scheduled, 1).await.unwrap();
     vault.settle(by_hand.id).await;
     assert_eq!(vault.all().await.len(), 1);
-    vault.table.catalog.replace_policy(&next(&scheduled, None), 2).await.unwrap();
+    vault.catalog.replace_policy(&next(&scheduled, None), 2).await.unwrap();
     vault.settle(by_hand.id).await;
     assert_eq!(vault.all().await, []);
 }
@@ -159,7 +161,7 @@ async fn what_died_half_way_is_settled() {
 
     // The schedule was changed, and the policy was not, as where another change was quicker.
     let gold = policy(5, Some(AT_TWO));
-    vault.table.catalog.create_policy(&gold).await.unwrap();
+    vault.catalog.create_policy(&gold).await.unwrap();
     vault.settle(gold.id).await;
     let lost = next(&gold, Some(AT_THREE));
     vault.schedules.put(gold.id, lost.spec.schedule.as_ref().unwrap(), now()).await.unwrap();
@@ -167,7 +169,7 @@ async fn what_died_half_way_is_settled() {
     assert_eq!(vault.all().await, [(gold.id.to_string(), expression(&gold))]);
 
     // The policy was deleted, and its schedule was not.
-    vault.table.catalog.delete_policy(gold.id).await.unwrap();
+    vault.catalog.delete_policy(gold.id).await.unwrap();
     vault.settle(gold.id).await;
     assert_eq!(vault.all().await, []);
     vault.schedules.remove(gold.id).await.unwrap();
@@ -177,7 +179,7 @@ async fn what_died_half_way_is_settled() {
 async fn a_schedule_that_somebody_disabled_fires_again() {
     let vault = vault().await;
     let gold = policy(6, Some(AT_TWO));
-    vault.table.catalog.create_policy(&gold).await.unwrap();
+    vault.catalog.create_policy(&gold).await.unwrap();
     vault.settle(gold.id).await;
     let name = gold.id.to_string();
     let shown = || vault.scheduler.get_schedule().group_name(&vault.group).name(&name).send();

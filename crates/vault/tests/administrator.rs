@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot set a test up has failed it")]
 
+mod role;
 mod support;
 
 use aws_sdk_s3::Client;
@@ -12,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use permafrost_domain::immutability::LockMode;
 use permafrost_vault::{ObjectVersion, Store, VaultError};
 
-use support::{Role, Stores, stores};
+use role::Role;
+use support::{Stores, stores};
 
 /// Every permission that there is in S3, that to bypass governance locks among them.
 const ADMINISTRATOR: Role = Role { allow: "s3:*", deny: None };

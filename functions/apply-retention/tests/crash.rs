@@ -6,8 +6,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot set a test up has failed it")]
 
-mod support;
-
 use std::collections::BTreeMap;
 
 use expire_recovery_point::Ground;
@@ -18,7 +16,7 @@ use permafrost_function::Tools;
 use permafrost_function::step::{PointStep, Progressed};
 use permafrost_vault::{ObjectRef, PointLayout};
 
-use support::{Kill, Moment, Place, TestPoint, Vault, at};
+use permafrost_testing::{Kill, Moment, Place, TestPoint, Vault, at};
 
 /// The times of the matrix: the backup store is over, and later the archive store.
 const BACKUP_UNTIL: &str = "2016-04-01T00:00:00Z";

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that cannot set a test up has failed it")]
 
-mod support;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,8 @@ use permafrost_vault::object_lock::LegalHold;
 use permafrost_vault::{ObjectVersion, PointLayout};
 use sweep_orphans::Scope;
 
-use support::{EXECUTION, Locks, Place, TestPoint, Vault, at, carry_out, expire, tier};
+use permafrost_testing::{Kill, Locks, Moment, Place, TestPoint, Vault, at};
+use steps::{EXECUTION, carry_out, expire, tier};
 
 const BACKUP_UNTIL: &str = "2016-04-01T00:00:00Z";
 const ARCHIVE_UNTIL: &str = "2017-04-01T00:00:00Z";
@@ -36,7 +37,7 @@ const WHEN_EXPIRED: &str = "2017-04-01T00:30:00Z";
 
 /// What a run plans at `now`.
 async fn plan(vault: &Vault, now: &str) -> Result<Vec<Item>, Fault> {
-    support::plan(vault, at(now)).await
+    steps::plan(vault, at(now)).await
 }
 
 async fn expire_at(vault: &Vault, point: &TestPoint, now: &str) -> Result<(), Fault> {
@@ -80,10 +81,10 @@ async fn what_a_death_left_behind_is_finished_by_the_next_run() {
     let vault = Vault::new(Immutability::Disabled).await;
     let point = vault.commit(BACKUP_UNTIL, Some(ARCHIVE_UNTIL)).await;
     // Dies after the catalog has called the point archived.
-    let kill = support::Kill::default();
+    let kill = Kill::default();
     let dying = vault.dying_tools(&kill);
     for call in 0.. {
-        kill.arm(call, support::Moment::After);
+        kill.arm(call, Moment::After);
         let step = PointStep {
             job: JobId::new(at(WHEN_ARCHIVED), 1),
             instance: vault.instance.id,

@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../apply-retention/tests/support/mod.rs"]
-mod support;
-
 use permafrost_domain::immutability::Immutability;
 use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::policy::{Policy, PolicySpec};
@@ -12,7 +9,7 @@ use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::retention::RuleName;
 use permafrost_domain::{JobId, PolicyId};
 use permafrost_function::step::{InstanceStep, Progressed};
-use support::{Vault, at};
+use permafrost_testing::{Vault, at};
 
 const FIVE_YEARS_FOR_THE_FIRST: &str =
     "{default: {backup_store: P1Y}, yearly: {criteria: first_successful, backup_store: P5Y}}";

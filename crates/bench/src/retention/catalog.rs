@@ -1,11 +1,9 @@
 //! A catalog with very many recovery points, some of them due.
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
-};
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{Catalog, Seed};
@@ -15,11 +13,11 @@ use permafrost_domain::recovery_point::{BackupKind, ManifestRef, PointState, Rec
 use permafrost_domain::retention::{RuleName, StampedRetention};
 use permafrost_domain::tiering::ArchiveClass;
 use permafrost_domain::{InstanceId, JobId, PointId};
+use permafrost_emulator::Emulator;
 use permafrost_function::Tools;
 use permafrost_function::clock::Clock;
 use permafrost_function::config::Config;
 
-use super::emulator::Emulator;
 use crate::error::BenchError;
 use crate::say;
 
@@ -54,8 +52,8 @@ pub(crate) async fn make(emulator: &Emulator, points: Points, now: Timestamp) ->
         return Err(BenchError::Missing(message));
     }
     let table = format!("catalog-{}", points.all);
-    create_table(&Client::new(&emulator.sdk()), &table).await?;
-    let tools = Tools::new(config(&table), emulator.sdk())
+    Catalog::create(Client::new(&sdk(emulator)), &table).await?;
+    let tools = Tools::new(config(&table), sdk(emulator))
         .map_err(|source| BenchError::Function { function: "apply-retention", source: Box::new(source) })?;
     let seeders = (0..SEEDERS).map(|seeder| {
         let of_seeder = (seeder..INSTANCES).step_by(SEEDERS as usize);
@@ -67,9 +65,23 @@ pub(crate) async fn make(emulator: &Emulator, points: Points, now: Timestamp) ->
 
 /// Drops the catalog: the emulator keeps all in memory.
 pub(crate) async fn drop(emulator: &Emulator, tools: &Tools) -> Result<(), BenchError> {
-    let client = Client::new(&emulator.sdk());
+    let client = Client::new(&sdk(emulator));
     let dropped = client.delete_table().table_name(&tools.config.table_name).send().await;
-    dropped.map(std::mem::drop).map_err(emulator_failed("drop the catalog"))
+    dropped
+        .map(std::mem::drop)
+        .map_err(|source| BenchError::Emulator { doing: "drop the catalog", source: Box::new(source) })
+}
+
+/// What clients of the emulator are made of.
+fn sdk(emulator: &Emulator) -> SdkConfig {
+    let credentials = Credentials::new("test", "test", None, None, "bench");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(emulator.endpoint())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }
 
 async fn seed(
@@ -180,36 +192,4 @@ fn config(table: &str) -> Config {
         immutability: Immutability::Disabled,
         clock: Clock::Input,
     }
-}
-
-async fn create_table(client: &Client, name: &str) -> Result<(), BenchError> {
-    let create = table(client, name).map_err(emulator_failed("describe the catalog"))?;
-    create.send().await.map(std::mem::drop).map_err(emulator_failed("create the catalog"))
-}
-
-/// The catalog's schema, as the vault's template has it.
-fn table(
-    client: &Client,
-    name: &str,
-) -> Result<aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder, BuildError> {
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-    let mut create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    for name in ["pk", "sk", "gsi1pk", "gsi1sk"] {
-        let text = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
-        create = create.attribute_definitions(text.build()?);
-    }
-    let index = GlobalSecondaryIndex::builder()
-        .index_name("gsi1")
-        .key_schema(key("gsi1pk", KeyType::Hash)?)
-        .key_schema(key("gsi1sk", KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::All).build())
-        .build()?;
-    let create = create.key_schema(key("pk", KeyType::Hash)?).key_schema(key("sk", KeyType::Range)?);
-    Ok(create.global_secondary_indexes(index))
-}
-
-fn emulator_failed<E: std::error::Error + Send + Sync + 'static>(
-    doing: &'static str,
-) -> impl FnOnce(E) -> BenchError {
-    move |source| BenchError::Emulator { doing, source: Box::new(source) }
 }

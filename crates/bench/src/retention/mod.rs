@@ -6,12 +6,12 @@
 //! the items that it looked at are counted, too; DynamoDB takes less than a unit for each.
 
 mod catalog;
-mod emulator;
 
 use std::time::Instant;
 
 use apply_retention::Input;
 use permafrost_catalog::Meter;
+use permafrost_emulator::Emulator;
 
 use crate::args::{Part, RunOptions};
 use crate::error::BenchError;
@@ -20,7 +20,6 @@ use crate::run::{CatalogReads, Role, Sample};
 use crate::{clock, say, usage};
 
 use catalog::Points;
-use emulator::Emulator;
 
 /// How much may be read for each point that is due.
 const READS_OF_DUE: f64 = 2.0;
@@ -56,6 +55,11 @@ pub(crate) async fn measure(options: &RunOptions) -> Result<Report, BenchError> 
     Report::new(Part::Retention, "ministack, an emulator of DynamoDB".to_owned(), results, expectations)
 }
 
+/// The CPU that the emulator has used.
+fn cpu_seconds(emulator: &Emulator) -> Result<f64, BenchError> {
+    Ok(usage::cpu_of(emulator.process())?.own)
+}
+
 /// Makes the points, and plans once.
 async fn plan(emulator: &Emulator, points: Points) -> Result<(Sample, CatalogReads), BenchError> {
     let now = clock::now();
@@ -69,7 +73,7 @@ async fn plan(emulator: &Emulator, points: Points) -> Result<(Sample, CatalogRea
     let meter = Meter::default();
     tools.catalog = tools.catalog.metered(&meter);
 
-    let (client, server) = (usage::cpu_of("self")?.own, emulator.cpu_seconds()?);
+    let (client, server) = (usage::cpu_of("self")?.own, cpu_seconds(emulator)?);
     let (load_average, busy) = (usage::load_average()?, usage::busy_seconds()?);
     let begin = Instant::now();
     let input = Input { execution: "bench".to_owned(), started_at: now, now: Some(now) };
@@ -77,7 +81,7 @@ async fn plan(emulator: &Emulator, points: Points) -> Result<(Sample, CatalogRea
         .await
         .map_err(|source| BenchError::Function { function: "apply-retention", source: Box::new(source) })?;
     let seconds = begin.elapsed().as_secs_f64();
-    let (client, server) = (usage::cpu_of("self")?.own - client, emulator.cpu_seconds()? - server);
+    let (client, server) = (usage::cpu_of("self")?.own - client, cpu_seconds(emulator)? - server);
     let busy = usage::busy_seconds()? - busy;
 
     catalog::drop(emulator, &tools).await?;

@@ -1,9 +1,5 @@
 //! What the tests of the stores share: two buckets with Object Lock, and a point's objects in them.
 
-mod emulator;
-#[allow(dead_code, reason = "not every test has roles")]
-mod role;
-
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::Client;
@@ -11,10 +7,8 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
 use jiff::Timestamp;
 use permafrost_domain::{InstanceId, PointId};
+use permafrost_emulator::Emulator;
 use permafrost_vault::{ObjectRef, PointLayout, Store};
-
-#[allow(unused_imports, reason = "not every test has roles")]
-pub(crate) use role::Role;
 
 pub(crate) const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
 
@@ -64,11 +58,11 @@ fn client() -> Client {
 }
 
 /// The client of whoever has these credentials.
-fn client_of(credentials: Credentials) -> Client {
+pub(crate) fn client_of(credentials: Credentials) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(emulator::endpoint())
+        .endpoint_url(Emulator::shared().endpoint())
         .force_path_style(true)
         .region(Region::new("us-east-1"))
         .credentials_provider(credentials)

@@ -12,7 +12,9 @@ use permafrost_vault::store::write_document;
 use permafrost_vault::task_result::{Frame, TableData};
 use permafrost_vault::{Blake3, DumpPlan, FORMAT, PointLayout, SegmentWriter, TaskResult, Xxh3};
 
-use crate::support::{EXECUTION, Vault};
+use permafrost_testing::Vault;
+
+use crate::steps::EXECUTION;
 
 const HOLDER: &str = "holder";
 /// More than the one frame has.

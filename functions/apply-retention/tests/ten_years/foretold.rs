@@ -14,7 +14,7 @@ use permafrost_vault::layout::VAULT_KEY;
 use permafrost_vault::object_lock::LegalHold;
 use permafrost_vault::{ObjectVersion, PointLayout};
 
-use crate::support::{Place, Vault};
+use permafrost_testing::{Place, Vault};
 
 /// What counts of a point: the moment whose data it holds, when it was committed, what was stamped on it and why, and
 /// where it is.

@@ -15,8 +15,8 @@
 
 mod backup;
 mod foretold;
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../steps/mod.rs"]
+mod steps;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,7 +31,8 @@ use permafrost_domain::simulate::{Course, Outcome, SimulatedPoint, Simulation, s
 use permafrost_domain::{PointId, PolicyId};
 
 use backup::{Which, back_up, fail};
-use support::{Vault, carry_out, plan};
+use permafrost_testing::Vault;
+use steps::{carry_out, plan};
 
 /// Rules for the year and the month with an archive of their own class each, one for the week, and the default, which
 /// is left to the second of two backups of one week.

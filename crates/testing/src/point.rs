@@ -17,27 +17,32 @@ use permafrost_vault::{FORMAT, Manifest, ObjectRef, PointLayout};
 use super::{Vault, at};
 
 /// A point that was made for a test.
-pub(crate) struct TestPoint {
-    pub(crate) id: PointId,
-    pub(crate) layout: PointLayout,
-    pub(crate) manifest: Manifest,
+pub struct TestPoint {
+    /// Its id.
+    pub id: PointId,
+    /// Where its objects are.
+    pub layout: PointLayout,
+    /// What was written as its manifest.
+    pub manifest: Manifest,
 }
 
 /// Whether a point's objects are locked when it is committed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Locks {
+pub enum Locks {
+    /// As the vault's immutability wants it.
     Set,
+    /// Not at all.
     Left,
 }
 
 impl Vault {
     /// A point of two segments that was committed on 1 January 2016; its objects are not locked.
-    pub(crate) async fn commit(&self, backup_store_until: &str, archive_until: Option<&str>) -> TestPoint {
+    pub async fn commit(&self, backup_store_until: &str, archive_until: Option<&str>) -> TestPoint {
         self.commit_with(backup_store_until, archive_until, Locks::Left).await
     }
 
     /// The same, with its objects locked as the vault's immutability wants, or not.
-    pub(crate) async fn commit_with(
+    pub async fn commit_with(
         &self,
         backup_store_until: &str,
         archive_until: Option<&str>,
@@ -106,7 +111,7 @@ impl Vault {
     }
 
     /// The record of a point that is newer than all others and never due.
-    pub(super) fn record_of_newest(&self) -> RecoveryPoint {
+    pub(crate) fn record_of_newest(&self) -> RecoveryPoint {
         let consistent_at = at("2026-01-01T00:00:00Z");
         let retention = StampedRetention {
             rule: RuleName::Default,

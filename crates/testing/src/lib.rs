@@ -1,21 +1,15 @@
-//! A vault of its own for a test of the lifecycle: two buckets with Object Lock, a catalog, points with objects.
+//! A vault of its own for a test of what becomes of recovery points: two buckets with Object Lock and a catalog on the
+//! emulator, points with objects in them, and a process that dies at any call.
 
-#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "../../../../crates/vault/tests/support/emulator.rs"]
-mod emulator;
 mod kill;
 mod point;
-mod steps;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
-};
 use jiff::Timestamp;
 use permafrost_catalog::{Catalog, JobOutcome, Seed};
 use permafrost_domain::immutability::Immutability;
@@ -25,31 +19,30 @@ use permafrost_domain::policy::Policy;
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::tiering::ArchiveClass;
 use permafrost_domain::{InstanceId, JobId, PointId};
+use permafrost_emulator::Emulator;
 use permafrost_function::Tools;
 use permafrost_function::clock::Clock;
 use permafrost_function::config::Config;
 use permafrost_vault::Store;
 
-#[allow(unused_imports, reason = "no test uses all of it")]
-pub(crate) use kill::{Kill, Moment};
-#[allow(unused_imports, reason = "no test uses all of it")]
-pub(crate) use point::{Locks, TestPoint};
-#[allow(unused_imports, reason = "no test uses all of it")]
-pub(crate) use steps::{EXECUTION, carry_out, expire, plan, tier};
+pub use kill::{Kill, Moment};
+pub use point::{Locks, TestPoint};
 
 const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
 
 static VAULTS: AtomicU32 = AtomicU32::new(0);
 
 /// A moment. Tests live in years that are over, so that the emulator's locks end when the tests' do.
-pub(crate) fn at(text: &str) -> Timestamp {
+pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
 /// A vault.
-pub(crate) struct Vault {
-    pub(crate) instance: Instance,
-    pub(crate) tools: Tools,
+pub struct Vault {
+    /// Its only instance.
+    pub instance: Instance,
+    /// What functions work with on it.
+    pub tools: Tools,
     s3: aws_sdk_s3::Client,
     sdk: SdkConfig,
     config: Config,
@@ -58,14 +51,16 @@ pub(crate) struct Vault {
 
 /// One of the two stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub enum Place {
+    /// The backup store.
     Backup,
+    /// The archive store.
     Archive,
 }
 
 impl Vault {
     /// A vault with one instance, which has a point that is newer than all others.
-    pub(crate) async fn new(immutability: Immutability) -> Self {
+    pub async fn new(immutability: Immutability) -> Self {
         let vault = Self::empty(immutability).await;
         let newest = vault.record_of_newest();
         let mut instance = vault.instance.clone();
@@ -77,7 +72,7 @@ impl Vault {
     }
 
     /// A vault with one instance under `policy`, which has no points yet.
-    pub(crate) async fn under(policy: &Policy, immutability: Immutability) -> Self {
+    pub async fn under(policy: &Policy, immutability: Immutability) -> Self {
         let mut vault = Self::empty(immutability).await;
         let catalog = &vault.tools.catalog;
         catalog.create_policy(policy).await.unwrap();
@@ -113,12 +108,12 @@ impl Vault {
         for bucket in [&config.backup_bucket, &config.archive_bucket] {
             s3.create_bucket().bucket(bucket).object_lock_enabled_for_bucket(true).send().await.unwrap();
         }
-        create_table(&aws_sdk_dynamodb::Client::new(&sdk), &config.table_name).await;
+        Catalog::create(aws_sdk_dynamodb::Client::new(&sdk), &config.table_name).await.unwrap();
         Self { instance: instance(), tools, s3, sdk, config, points: AtomicU32::new(0) }
     }
 
     /// Tools whose process dies at a call.
-    pub(crate) fn dying_tools(&self, kill: &Kill) -> Tools {
+    pub fn dying_tools(&self, kill: &Kill) -> Tools {
         let mut tools = Tools::new(self.config.clone(), self.sdk.clone()).unwrap();
         let s3 = aws_sdk_s3::config::Builder::from(&self.sdk).interceptor(kill.clone()).build();
         let s3 = aws_sdk_s3::Client::from_conf(s3);
@@ -130,12 +125,12 @@ impl Vault {
     }
 
     /// The point as it is now.
-    pub(crate) async fn point(&self, id: PointId) -> RecoveryPoint {
+    pub async fn point(&self, id: PointId) -> RecoveryPoint {
         self.tools.catalog.point(self.instance.id, id).await.unwrap()
     }
 
     /// How many versions there are of each object of a point, by store and name.
-    pub(crate) async fn objects(&self, point: &TestPoint) -> BTreeMap<(Place, String), usize> {
+    pub async fn objects(&self, point: &TestPoint) -> BTreeMap<(Place, String), usize> {
         let mut objects = BTreeMap::new();
         for (place, store) in [(Place::Backup, &self.tools.store), (Place::Archive, &self.tools.archive)] {
             let prefix = point.layout.key("");
@@ -150,15 +145,18 @@ impl Vault {
         objects
     }
 
-    pub(crate) fn s3(&self) -> &aws_sdk_s3::Client {
+    /// S3, as the account itself.
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
         &self.s3
     }
 
-    pub(crate) fn dynamo(&self) -> aws_sdk_dynamodb::Client {
+    /// DynamoDB, as the account itself, to look behind the catalog.
+    pub fn dynamo(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.sdk)
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    /// What the functions' environment would say.
+    pub fn config(&self) -> &Config {
         &self.config
     }
 }
@@ -168,7 +166,7 @@ fn sdk() -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(emulator::endpoint())
+        .endpoint_url(Emulator::shared().endpoint())
         .region(Region::new("us-east-1"))
         .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(credentials))
         .retry_config(aws_config::retry::RetryConfig::disabled())
@@ -194,23 +192,4 @@ fn instance() -> Instance {
         stopped: None,
         deletion: None,
     }
-}
-
-async fn create_table(client: &aws_sdk_dynamodb::Client, name: &str) {
-    let key =
-        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let mut create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    for name in ["pk", "sk", "gsi1pk", "gsi1sk"] {
-        let text = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
-        create = create.attribute_definitions(text.build().unwrap());
-    }
-    let index = GlobalSecondaryIndex::builder()
-        .index_name("gsi1")
-        .key_schema(key("gsi1pk", KeyType::Hash))
-        .key_schema(key("gsi1sk", KeyType::Range))
-        .projection(Projection::builder().projection_type(ProjectionType::All).build())
-        .build()
-        .unwrap();
-    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
-    create.global_secondary_indexes(index).send().await.unwrap();
 }

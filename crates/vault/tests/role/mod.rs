@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use permafrost_emulator::Emulator;
 use serde_json::{Value, json};
 
-use super::{Stores, client_of, emulator};
+use crate::support::{Stores, client_of};
 
 static ROLES: AtomicU32 = AtomicU32::new(0);
 
@@ -23,7 +24,7 @@ impl Role {
             aws_sdk_iam::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .http_client(aws_smithy_http_client::Builder::new().build_http())
-                .endpoint_url(emulator::endpoint())
+                .endpoint_url(Emulator::shared().endpoint())
                 .region(Region::new("us-east-1"))
                 .credentials_provider(account())
                 .build(),
@@ -60,7 +61,7 @@ async fn session(role_arn: &str) -> Credentials {
         aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(emulator::endpoint())
+            .endpoint_url(Emulator::shared().endpoint())
             .region(Region::new("us-east-1"))
             .credentials_provider(account())
             .build(),

@@ -8,7 +8,7 @@ use permafrost_domain::retention::DueAction;
 use permafrost_domain::{Fault, JobId, PointId};
 use permafrost_function::step::PointStep;
 
-use super::Vault;
+use permafrost_testing::Vault;
 
 /// The execution that stands behind the jobs.
 pub(crate) const EXECUTION: &str = "arn:aws:states:us-east-1:1:execution:permafrost-lifecycle:one";

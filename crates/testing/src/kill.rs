@@ -13,7 +13,7 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 /// When a process dies at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub enum Moment {
     /// The call is not sent. Counts all calls.
     Before,
     /// The call takes effect, and its answer is lost. Counts the calls that change something: after another one
@@ -23,7 +23,7 @@ pub(crate) enum Moment {
 
 /// Fails the n-th call of all clients that have it, and every call after it, until it is armed anew.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Kill(Arc<Mutex<Armed>>);
+pub struct Kill(Arc<Mutex<Armed>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Armed {
@@ -47,12 +47,12 @@ impl Storable for CallNumber {
 
 impl Kill {
     /// Dies at the call `at` from now on, counted from 0.
-    pub(crate) fn arm(&self, at: usize, moment: Moment) {
+    pub fn arm(&self, at: usize, moment: Moment) {
         *self.armed() = Armed { at, moment, calls: 0 };
     }
 
     /// Whether there were as many calls.
-    pub(crate) fn has_struck(&self) -> bool {
+    pub fn has_struck(&self) -> bool {
         let armed = *self.armed();
         armed.calls > armed.at
     }
