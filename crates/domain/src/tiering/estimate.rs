@@ -41,10 +41,11 @@ pub struct RetrievalPrice {
 }
 
 impl PriceList {
-    /// List prices of S3 in us-east-1.
+    /// List prices of S3 in us-east-1. AWS's own worked example of retrievals (its knowledge center, "manage data
+    /// retrieval and storage costs") and a price table of June 2026 agree with them.
     pub const US_EAST_1: PriceList = PriceList {
         region: "us-east-1",
-        as_of: "2026-01-01",
+        as_of: "2026-06-05",
         copy_gigabyte_month_usd_micros: 23_000,
         retrieval: [
             price(ArchiveClass::FlexibleRetrieval, RetrievalTier::Expedited, 30_000, 10_000_000),
