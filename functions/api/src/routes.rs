@@ -19,6 +19,8 @@ pub(crate) mod replace_policy;
 pub(crate) mod restore;
 pub(crate) mod restore_files;
 pub(crate) mod resume_protection;
+#[cfg(test)]
+mod samples;
 pub(crate) mod set_legal_hold;
 pub(crate) mod show_instance;
 pub(crate) mod show_job;

@@ -8,48 +8,9 @@ use permafrost_tests::support::{Cli, Protection};
 
 use super::expected;
 
-/// A restored database is equal to what was backed up, on the version it came from.
-macro_rules! same_version {
-    ($($name:ident: $major:literal),* $(,)?) => { $(
-        #[tokio::test]
-        async fn $name() {
-            bring_back($major, $major).await;
-        }
-    )* };
-}
+every_version!(bring_back);
 
 /// A restored database is equal to what was backed up, but for what a change of version forces.
-macro_rules! other_version {
-    ($($name:ident: $from:literal to $to:literal),* $(,)?) => { $(
-        #[tokio::test]
-        async fn $name() {
-            bring_back($from, $to).await;
-        }
-    )* };
-}
-
-same_version! {
-    version_10: 10,
-    version_11: 11,
-    version_12: 12,
-    version_13: 13,
-    version_14: 14,
-    version_15: 15,
-    version_16: 16,
-    version_17: 17,
-    version_18: 18,
-}
-
-other_version! {
-    version_10_on_18: 10 to 18,
-    version_12_on_18: 12 to 18,
-    version_14_on_18: 14 to 18,
-    version_15_on_18: 15 to 18,
-    version_16_on_18: 16 to 18,
-    version_17_on_18: 17 to 18,
-    version_18_on_15: 18 to 15,
-}
-
 async fn bring_back(from: u32, to: u32) {
     let original = Scratch::with_everything(&Server::of(from).await).await;
     let restored = Scratch::reserved(&Server::of(to).await).await;

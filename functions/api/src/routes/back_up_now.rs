@@ -75,19 +75,15 @@ fn plan(
 #[cfg(test)]
 mod tests {
     use permafrost_domain::policy::PolicySpec;
-    use serde_json::{from_value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::request::tests::request;
+    use crate::routes::samples;
 
     const POLICY: &str = "bp-01kb0000000000000000000009";
 
     fn planned(under: Option<&str>, rule: Option<&str>) -> Result<Job, Fault> {
-        let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
-        let instance = from_value(json!({
-            "id": "bi-01kb0000000000000000000001", "name": "shop", "status": "Protected",
-            "created_at": "2026-11-01T08:00:00Z", "data_source": source,
-        }));
         let policy = under.map(|retention| Policy {
             id: POLICY.parse().unwrap(),
             name: "gold".parse().unwrap(),
@@ -99,7 +95,7 @@ mod tests {
         let body = rule.map_or_else(|| json!({}), |rule| json!({"rule": rule})).to_string();
         let request =
             request("POST", "/instances/{instance}/backups", |event| event["body"] = json!(body)).unwrap();
-        plan(&request, &instance.unwrap(), policy.as_ref(), request.body()?)
+        plan(&request, &samples::instance(), policy.as_ref(), request.body()?)
     }
 
     #[test]

@@ -46,22 +46,18 @@ fn plan(instance: &Instance, asked: &DeleteDataRequest, request: &Request) -> Re
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, from_value, json};
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::request::tests::request;
+    use crate::routes::samples;
 
     fn planned(body: &Value) -> Result<SoftDeletion, Fault> {
-        let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
-        let instance = from_value(json!({
-            "id": "bi-01kb0000000000000000000001", "name": "shop", "status": "Protected",
-            "created_at": "2026-11-01T08:00:00Z", "data_source": source,
-        }));
         let request = request("POST", "/instances/{instance}/delete-data", |event| {
             event["body"] = json!(body.to_string());
         })
         .unwrap();
-        plan(&instance.unwrap(), &request.body()?, &request)
+        plan(&samples::instance(), &request.body()?, &request)
     }
 
     #[test]

@@ -50,22 +50,12 @@ mod tests {
     use serde_json::{from_value, json};
 
     use super::*;
+    use crate::routes::samples;
 
     fn point(state: PointState) -> RecoveryPoint {
-        let reference = json!({"key": "k", "version": "v", "sha256": "00"});
-        let mut archive = reference.clone();
-        archive["class"] = json!("deep_archive");
-        let mut point: RecoveryPoint = from_value(json!({
-            "id": "rp-01kb0000000000000000000003", "instance": "bi-01kb0000000000000000000001",
-            "job": "job-01kb0000000000000000000003", "state": "Archived", "kind": "scheduled",
-            "consistent_at": "2026-11-22T08:00:00Z", "committed_at": "2026-11-22T08:01:12Z",
-            "retention": {"rule": "yearly", "backup_store_until": "2027-02-22T08:00:00Z"},
-            "database": "shop", "server_version": "15.18", "tables": 1, "rows": 1, "raw_bytes": 1,
-            "stored_bytes": 107_374_182_400_u64, "segments": 1_600, "manifest": reference, "archive": archive,
-        }))
-        .unwrap();
-        point.state = state;
-        point
+        let archive = json!({"key": "k", "version": "v", "sha256": "00", "class": "deep_archive"});
+        let archive = Some(from_value(archive).unwrap());
+        RecoveryPoint { stored_bytes: 107_374_182_400, segments: 1_600, archive, ..samples::point(state) }
     }
 
     #[test]

@@ -54,27 +54,13 @@ fn plan(
 mod tests {
     use permafrost_domain::recovery_point::PointState;
     use permafrost_domain::tiering::RehydrationPriority;
-    use serde_json::{Value, from_value, json};
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::request::tests::request;
+    use crate::routes::samples;
 
     fn planned(state: PointState, more: &Value) -> Result<Job, Fault> {
-        let id = "bi-01kb0000000000000000000001";
-        let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
-        let instance = from_value(json!({
-            "id": id, "name": "shop", "status": "Protected", "created_at": "2026-11-01T08:00:00Z",
-            "data_source": source,
-        }));
-        let mut point: RecoveryPoint = from_value(json!({
-            "id": "rp-01kb0000000000000000000003", "instance": id, "job": "job-01kb0000000000000000000003",
-            "state": "Available", "consistent_at": "2026-11-22T08:00:00Z", "committed_at": "2026-11-22T08:01:12Z",
-            "kind": "on_demand", "retention": {"rule": "default", "backup_store_until": "2027-02-22T08:00:00Z"},
-            "database": "shop", "server_version": "15.18", "tables": 0, "rows": 0, "raw_bytes": 0,
-            "stored_bytes": 0, "segments": 0, "manifest": {"key": "k", "version": "v", "sha256": "00"},
-        }))
-        .unwrap();
-        point.state = state;
         let mut body =
             json!({"target": {"host": "db", "database": "copy", "login": {"method": "iam", "user": "u"}}});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -82,7 +68,7 @@ mod tests {
             event["body"] = json!(body.to_string());
         })
         .unwrap();
-        plan(&request, &instance.unwrap(), &point, request.body().unwrap())
+        plan(&request, &samples::instance(), &samples::point(state), request.body().unwrap())
     }
 
     #[test]

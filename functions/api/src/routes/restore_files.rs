@@ -53,32 +53,18 @@ fn plan(
 mod tests {
     use permafrost_domain::files::{FileCompression, FileFormat};
     use permafrost_domain::recovery_point::PointState;
-    use serde_json::{Value, from_value, json};
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::request::tests::request;
+    use crate::routes::samples;
 
     fn planned(state: PointState, body: &Value) -> Result<Job, Fault> {
-        let id = "bi-01kb0000000000000000000001";
-        let source = json!({"host": "db", "database": "shop", "login": {"method": "iam", "user": "u"}});
-        let instance = from_value(json!({
-            "id": id, "name": "shop", "status": "Protected", "created_at": "2026-11-01T08:00:00Z",
-            "data_source": source,
-        }));
-        let mut point: RecoveryPoint = from_value(json!({
-            "id": "rp-01kb0000000000000000000003", "instance": id, "job": "job-01kb0000000000000000000003",
-            "state": "Available", "consistent_at": "2026-11-22T08:00:00Z", "committed_at": "2026-11-22T08:01:12Z",
-            "kind": "on_demand", "retention": {"rule": "default", "backup_store_until": "2027-02-22T08:00:00Z"},
-            "database": "shop", "server_version": "15.18", "tables": 0, "rows": 0, "raw_bytes": 0,
-            "stored_bytes": 0, "segments": 0, "manifest": {"key": "k", "version": "v", "sha256": "00"},
-        }))
-        .unwrap();
-        point.state = state;
         let request = request("POST", "/instances/{instance}/file-restores", |event| {
             event["body"] = json!(body.to_string());
         })
         .unwrap();
-        plan(&request, &instance.unwrap(), &point, request.body()?)
+        plan(&request, &samples::instance(), &samples::point(state), request.body()?)
     }
 
     #[test]
