@@ -83,6 +83,8 @@ def deploy_app_locally(env: dict[str, str], vault: dict[str, str]) -> dict[str, 
         "Architecture": architecture(),
         # The emulator rehydrates in two seconds.
         "RehydrationPollSeconds": "2",
+        # Faults of tests pass at once.
+        "ResumeAfterSeconds": "2",
     }
     wanted = stamp.digest_of([], build.digest(), json.dumps(parameters), emulator.endpoint())
     if stack_outputs(cloudformation, APP_STACK) is None or not stamp.matches("app", wanted):

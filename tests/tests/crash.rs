@@ -11,4 +11,5 @@ mod crash {
     mod holder;
     mod requests;
     mod restore;
+    mod resumed;
 }

@@ -43,7 +43,11 @@ pub(crate) struct Arranged {
 impl Arranged {
     /// Makes and protects a database whose name begins with `label`.
     pub(crate) async fn new(label: &str) -> Self {
-        let stack = FaultyStack::of_what_is_deployed().await;
+        Self::on(FaultyStack::of_what_is_deployed().await, label).await
+    }
+
+    /// The same on this copy of the stack.
+    pub(crate) async fn on(stack: FaultyStack, label: &str) -> Self {
         let database = Database::create(label).await;
         database.run_as_owner(SCHEMA).await;
         let cli = Cli::operator();
