@@ -390,6 +390,17 @@ fn only_the_lifecycle_deletes_from_a_store() {
     sees(rule, &Template("Sid: DeleteOrphans", "Sid: Sweep"), "is excused and not there");
 }
 
+/// Two roles put objects under legal hold and let them go, as the catalog says; nobody else does.
+#[test]
+fn only_two_roles_change_legal_holds() {
+    let rule = access::only_two_roles_change_legal_holds;
+    let from = "Action: [s3:GetObject, s3:PutObject]";
+    let to = "Action: [s3:GetObject, s3:PutObject, s3:PutObjectLegalHold]";
+    sees(rule, &Template(from, to), "changes legal holds");
+    let named = Template("[s3:PutObject, s3:PutObjectLegalHold, ", "[s3:PutObject, ");
+    sees(rule, &named, "TierToArchiveRole: NameCopies is excused and changes none");
+}
+
 /// The role of a schedule allows starting its target, and nothing else.
 #[test]
 fn schedule_roles_allow_exactly_their_start() {

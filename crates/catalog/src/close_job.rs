@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `ConfigureProtection` | the instance is `Protected` | the instance is deleted with its claims and leaves its policy |
 //! | `Backup` | only by its commit | the lock is deleted where it is the job's |
+//! | `Hold`, `Release` | the point is free for another of them where it names the job | as well |
 //! | every other | | |
 //!
 //! With each goes what says that the job is open.
@@ -130,6 +131,7 @@ impl Catalog {
                     }
                 })
             }
+            (Operation::Hold | Operation::Release, _) => self.and_leave_hold(job, transaction).await,
             // Others change their instance themselves, in their own steps.
             (Operation::Backup, End::Well { .. })
             | (

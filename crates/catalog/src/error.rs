@@ -214,6 +214,14 @@ pub enum CatalogError {
     /// The point is under legal hold.
     #[error("the recovery point {0} is under legal hold")]
     PointUnderLegalHold(PointId),
+    /// Another job is changing the point's legal hold.
+    #[error("the job {job} is changing the legal hold of the recovery point {point}")]
+    LegalHoldChanging {
+        /// The point.
+        point: PointId,
+        /// The job.
+        job: JobId,
+    },
     /// The point's objects are locked.
     #[error("the objects of the recovery point {point} are locked until {until}")]
     PointLocked {
@@ -308,6 +316,7 @@ impl CatalogError {
             Self::ProtectionNotChanged { .. } | Self::SoftDeletionEnds { .. } => Code::ProtectionNotChanged,
             Self::PointNotMoved { .. } | Self::RecoveryPointDeleted { .. } => Code::RecoveryPointNotAvailable,
             Self::PointUnderLegalHold(_) => Code::RecoveryPointUnderLegalHold,
+            Self::LegalHoldChanging { .. } => Code::LegalHoldChanging,
             Self::PointLocked { .. } => Code::ObjectLocked,
             Self::RetentionShortened { .. } => Code::RetentionCannotBeShortened,
             Self::ImmutabilityLowered(_) => Code::ImmutabilityCannotBeLowered,
@@ -359,7 +368,9 @@ impl CatalogError {
             | Self::SnapshotHeldByAnother { job, .. }
             | Self::SnapshotGone { job, .. } => Some(format!("job {job}")),
             // The id alone: a program goes on with it.
-            Self::BackupAlreadyRunning { job, .. } => Some(job.to_string()),
+            Self::BackupAlreadyRunning { job, .. } | Self::LegalHoldChanging { job, .. } => {
+                Some(job.to_string())
+            }
             Self::RecoveryPointNotFound { point, .. } => Some(format!("recovery point {point}")),
             Self::Unavailable { .. }
             | Self::AccessDenied { .. }

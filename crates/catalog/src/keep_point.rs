@@ -1,8 +1,5 @@
-//! What keeps a recovery point longer: a legal hold, a longer retention, the locks on its objects.
-//!
-//! A hold takes the point out of the index of what is due and its end puts it back: until then nothing looks at it.
+//! What keeps a recovery point longer: another retention, the locks on its objects. A legal hold has a file of its own.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::retention::StampedRetention;
@@ -20,15 +17,6 @@ use crate::write::Written;
 /// How often a change is decided anew because the point changed in between.
 const ATTEMPTS: u32 = 8;
 
-/// Whether a point is under legal hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LegalHold {
-    /// Nothing deletes it until the hold is released.
-    Held,
-    /// It is not.
-    Released,
-}
-
 /// Whether a point may be given a shorter life than it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shortening {
@@ -39,34 +27,6 @@ pub enum Shortening {
 }
 
 impl Catalog {
-    /// Puts `point` under legal hold, or releases it; the point after it. May be repeated.
-    ///
-    /// # Errors
-    /// `RecoveryPointDeleted` where it is being deleted, or was; `RecoveryPointNotFound`.
-    pub async fn set_legal_hold(
-        &self,
-        instance: InstanceId,
-        point: PointId,
-        hold: LegalHold,
-    ) -> Result<RecoveryPoint, CatalogError> {
-        let is_held = hold == LegalHold::Held;
-        for _ in 0..ATTEMPTS {
-            let there = self.point(instance, point).await?;
-            refuse_deleted(&there)?;
-            if there.legal_hold == is_held {
-                return Ok(there);
-            }
-            let after = RecoveryPoint { legal_hold: is_held, ..there.clone() };
-            let change = Expression::new().set("legal_hold", AttributeValue::Bool(is_held));
-            let change = if is_under_way(there.state) { change } else { placed(change, place(&after)) };
-            match self.change_point(&there, change).await {
-                Err(CatalogError::PointChanged { .. }) => {}
-                done => return done,
-            }
-        }
-        Err(changes_all_the_time(instance, point))
-    }
-
     /// Stamps `retention` on `point`, as it was read; the point after it. Never shortens its life.
     ///
     /// # Errors
@@ -142,7 +102,7 @@ impl Catalog {
 }
 
 /// What is deleted or being deleted is not kept longer.
-fn refuse_deleted(point: &RecoveryPoint) -> Result<(), CatalogError> {
+pub(crate) fn refuse_deleted(point: &RecoveryPoint) -> Result<(), CatalogError> {
     match point.state {
         PointState::Expiring | PointState::Expired => {
             Err(CatalogError::RecoveryPointDeleted { point: point.id, state: point.state })
@@ -151,7 +111,7 @@ fn refuse_deleted(point: &RecoveryPoint) -> Result<(), CatalogError> {
     }
 }
 
-fn changes_all_the_time(instance: InstanceId, point: PointId) -> CatalogError {
+pub(crate) fn changes_all_the_time(instance: InstanceId, point: PointId) -> CatalogError {
     CatalogError::Conflict {
         key: Key::Point(instance, point).to_string(),
         found: "it changes all the time".to_owned(),

@@ -19,6 +19,7 @@ use crate::Catalog;
 use crate::due::{DueShard, partition, place, place_at};
 use crate::error::CatalogError;
 use crate::expression::Expression;
+use crate::hold_point::held_as_read;
 use crate::instance::POINTS;
 use crate::keys::{INDEX_PK, INDEX_SK, Key};
 use crate::protection::DELETION_UNTIL_US;
@@ -68,8 +69,8 @@ impl Catalog {
     ///
     /// # Errors
     /// `PointNotMoved` where the table of transitions lacks the move, `CatalogConflict` where it is into `Expiring`
-    /// ([`Catalog::begin_expiry`]). `PointChanged` where the point's state or retention is another by now. The same
-    /// call again succeeds and changes nothing.
+    /// ([`Catalog::begin_expiry`]). `PointChanged` where the point's state or retention is another by now; where copies
+    /// are named, its legal hold too. The same call again succeeds and changes nothing.
     pub async fn move_point(
         &self,
         point: &RecoveryPoint,
@@ -86,6 +87,8 @@ impl Catalog {
         }
         let after = after(point, to, change);
         let expression = as_read(moving(Expression::new(), point, &after, change)?, point);
+        // Copies that begin to count are held, or not, by what their maker read.
+        let expression = if change.archive.is_some() { held_as_read(expression, point) } else { expression };
         if to == PointState::Damaged {
             return self.move_to_damaged(point, after, expression).await;
         }
@@ -246,7 +249,7 @@ pub(crate) fn placed(change: Expression, place: Option<(String, String)>) -> Exp
 }
 
 /// The same change, on the condition that state and retention are as they were read.
-fn as_read(change: Expression, point: &RecoveryPoint) -> Expression {
+pub(crate) fn as_read(change: Expression, point: &RecoveryPoint) -> Expression {
     let change = change
         .only_if("state", text(word(point.state)))
         .only_if("retention.backup_store_until", text(point.retention.backup_store_until));

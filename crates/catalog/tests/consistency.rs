@@ -8,9 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use permafrost_catalog::{
-    Catalog, CatalogError, DueShard, ExpiryGround, JobOutcome, LegalHold, NextDue, PointChange,
-};
+use permafrost_catalog::{Catalog, CatalogError, DueShard, ExpiryGround, JobOutcome, NextDue, PointChange};
 use permafrost_domain::instance::{Instance, SoftDeletion, StopMode};
 use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::policy::Policy;
@@ -19,7 +17,7 @@ use permafrost_domain::{Code, Fault, JobId, PointId};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use support::emulator::table;
-use support::samples::{at, commit, job, point, policy, protected};
+use support::samples::{at, commit, hold_job, job, point, policy, protected};
 
 /// What is done next, to one of two instances and one of two policies.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +30,7 @@ enum Step {
     Move(usize, PointState),
     Expire(usize),
     DeleteData(usize),
-    Hold(usize, LegalHold),
+    Hold(usize, Operation),
     Suspend,
     Resume,
     Stop(StopMode),
@@ -51,8 +49,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => (0..6_usize, state).prop_map(|(point, to)| Step::Move(point, to)),
         3 => (0..6_usize).prop_map(Step::Expire),
         1 => (0..6_usize).prop_map(Step::DeleteData),
-        2 => (0..6_usize, prop::sample::select(vec![LegalHold::Held, LegalHold::Released]))
-            .prop_map(|(point, hold)| Step::Hold(point, hold)),
+        2 => (0..6_usize, prop::sample::select(vec![Operation::Hold, Operation::Release]))
+            .prop_map(|(point, operation)| Step::Hold(point, operation)),
         1 => Just(Step::Suspend),
         2 => Just(Step::Resume),
         1 => prop::sample::select(vec![StopMode::RetainForever, StopMode::RetainAsPerPolicy]).prop_map(Step::Stop),
@@ -122,9 +120,15 @@ impl World {
                 let Some(point) = nth(n).await else { return Ok(()) };
                 catalog.begin_expiry(&point, ExpiryGround::DataDeletion, much_later).await?;
             }
-            Step::Hold(n, hold) => {
+            Step::Hold(n, operation) => {
                 let Some(point) = nth(n).await else { return Ok(()) };
-                catalog.set_legal_hold(instance.id, point.id, hold).await?;
+                let job = hold_job(&point, operation, self.seconds);
+                catalog.open_hold_job(&job).await?;
+                if operation == Operation::Release {
+                    let point = catalog.point(instance.id, point.id).await?;
+                    catalog.end_hold(&point, job.id, now).await?;
+                }
+                catalog.close_job(job.id, &JobOutcome::Completed { warnings: Vec::new() }, now).await?;
             }
             Step::Suspend => drop(catalog.suspend(instance.id).await?),
             Step::Resume => drop(catalog.resume(instance.id).await?),

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
-use permafrost_catalog::{Catalog, DueShard, LegalHold, Meter, Seed};
+use permafrost_catalog::{Catalog, DueShard, Meter, Seed};
 use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::{Code, Fault, JobId, PointId};
 use support::emulator::table;
-use support::samples::{at, instance, job, point, with_points};
+use support::samples::{at, hold, instance, job, point, release, with_points};
 
 /// All points that are due at `now`, in every shard, page by page.
 async fn due(catalog: &Catalog, now: Timestamp) -> BTreeSet<PointId> {
@@ -127,7 +127,7 @@ async fn a_point_under_legal_hold_is_never_due_until_it_is_released() {
     let (shop, points) = with_points(&catalog, 1, [10]).await;
     let point = &points[0];
     for _ in 0..2 {
-        let held = catalog.set_legal_hold(shop.id, point.id, LegalHold::Held).await.unwrap();
+        let held = hold(&catalog, point).await;
         assert_eq!(held, RecoveryPoint { legal_hold: true, ..point.clone() });
         assert_eq!(due(&catalog, at(1_000_000_000)).await, BTreeSet::new());
     }
@@ -135,12 +135,10 @@ async fn a_point_under_legal_hold_is_never_due_until_it_is_released() {
     catalog.postpone_point(&held, at(1)).await.expect("nothing is put off");
     assert_eq!(due(&catalog, at(1_000_000_000)).await, BTreeSet::new());
     for _ in 0..2 {
-        let released = catalog.set_legal_hold(shop.id, point.id, LegalHold::Released).await.unwrap();
+        let released = release(&catalog, point).await;
         assert_eq!(released, *point);
         assert_eq!(due(&catalog, at(1_000_000_000)).await, BTreeSet::from([point.id]));
     }
-    let nothing = catalog.set_legal_hold(shop.id, PointId::new(at(0), 1), LegalHold::Held).await.unwrap_err();
-    assert_eq!(nothing.code(), Code::RecoveryPointNotFound);
 }
 
 #[tokio::test]

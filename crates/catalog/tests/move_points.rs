@@ -7,15 +7,16 @@ mod support;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{
-    Catalog, CatalogError, DueShard, ExpiryGround, LegalHold, NextDue, PointChange, Seed, Shortening,
+    Catalog, CatalogError, DueShard, ExpiryGround, NextDue, PointChange, Seed, Shortening,
 };
 use permafrost_domain::instance::StopMode;
+use permafrost_domain::job::Operation;
 use permafrost_domain::recovery_point::{ArchiveRef, PointState, RecoveryPoint};
 use permafrost_domain::retention::{StampedArchive, StampedRetention};
 use permafrost_domain::tiering::ArchiveClass;
 use permafrost_domain::{Code, InstanceId, PointId};
 use support::emulator::{Table, table};
-use support::samples::{at, commit, point, running_backup, with_points};
+use support::samples::{at, commit, hold, hold_job, point, release, running_backup, with_points};
 
 /// A time when every sample is over.
 fn much_later() -> Timestamp {
@@ -263,7 +264,7 @@ async fn a_point_under_legal_hold_is_not_deleted_by_anything() {
     let catalog = table().await.catalog;
     let (shop, points) = with_points(&catalog, 1, [10, 20]).await;
     // Set after the plan was made.
-    let held = catalog.set_legal_hold(shop.id, points[0].id, LegalHold::Held).await.unwrap();
+    let held = hold(&catalog, &points[0]).await;
     for read in [&points[0], &held] {
         let error = begin(&catalog, read).await.unwrap_err();
         assert!(matches!(error, CatalogError::PointUnderLegalHold(_)), "{error:?}");
@@ -277,9 +278,9 @@ async fn a_point_under_legal_hold_is_not_deleted_by_anything() {
     catalog.soft_delete(shop.id, &deletion).await.unwrap();
     let error = catalog.begin_expiry(&held, ExpiryGround::DataDeletion, much_later()).await.unwrap_err();
     assert_eq!(error.code(), Code::RecoveryPointUnderLegalHold);
-    let released = catalog.set_legal_hold(shop.id, points[0].id, LegalHold::Released).await.unwrap();
+    let released = release(&catalog, &held).await;
     catalog.begin_expiry(&released, ExpiryGround::DataDeletion, much_later()).await.unwrap();
-    let error = catalog.set_legal_hold(shop.id, points[0].id, LegalHold::Held).await.unwrap_err();
+    let error = catalog.open_hold_job(&hold_job(&held, Operation::Hold, 90)).await.unwrap_err();
     assert_eq!(error.code(), Code::RecoveryPointNotAvailable);
 }
 

@@ -279,22 +279,23 @@ pub(crate) enum PointCommand {
         #[arg(default_value = "latest")]
         point: PointSelector,
     },
-    /// Put a recovery point under legal hold: nothing deletes it
-    Hold {
-        /// The instance's name or id
-        instance: InstanceRef,
-        /// The point's id
-        point: PointSelector,
-    },
+    /// Put a recovery point under legal hold, with all its objects: nothing and nobody deletes it
+    Hold(HoldArgs),
     /// Take a recovery point out of legal hold
-    Release {
-        /// The instance's name or id
-        instance: InstanceRef,
-        /// The point's id
-        point: PointSelector,
-    },
+    Release(HoldArgs),
     /// Copy a point back from the archive store for some days; says first how long it takes and what it costs
     Rehydrate(RehydrateArgs),
+}
+
+/// A hold, or a release.
+#[derive(Debug, Args)]
+pub(crate) struct HoldArgs {
+    /// The instance's name or id
+    pub(crate) instance: InstanceRef,
+    /// The point's id
+    pub(crate) point: PointSelector,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// A restore. What is not said about the server is taken from the instance.

@@ -3,6 +3,7 @@
 mod backup;
 mod instance;
 mod job;
+mod policy_diff;
 mod policy_file;
 mod policy_options;
 mod protection;
@@ -19,7 +20,7 @@ use clap::CommandFactory;
 use jiff::Timestamp;
 use permafrost_domain::Fault;
 
-use crate::args::policy::PolicyCommand;
+use crate::args::policy::{PolicyCommand, PolicyFileCommand};
 use crate::args::{Cli, Command};
 use crate::console::{self, Console};
 use crate::grants;
@@ -35,7 +36,12 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<(), Fault> {
     let Cli { global, command } = cli;
-    // These need no vault.
+    if let Command::Policy(PolicyCommand::File(command)) = &command
+        && let Some(done) = policy_file::run(command, console)
+    {
+        return done;
+    }
+    // These need no vault, either.
     match command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -46,7 +52,6 @@ pub(crate) async fn run(
             let grants = grants::of(&args, global.region.as_deref());
             return console.result(&grants, grants::Grants::to_text);
         }
-        Command::Policy(PolicyCommand::File(command)) => return policy_file::run(command, console),
         _ => {}
     }
     let client = Settings::resolve(&global, environment)?.connect(environment).await?;
@@ -59,6 +64,9 @@ pub(crate) async fn run(
         Command::Job(command) => job::run(&client, command, console).await,
         Command::Policy(PolicyCommand::Stored(command)) => {
             stored_policy::run(&client, command, console).await
+        }
+        Command::Policy(PolicyCommand::File(PolicyFileCommand::Diff(args))) => {
+            policy_diff::of_vault(&client, &args, console).await
         }
         Command::Retention(command) => retention::run(&client, command, console).await,
         Command::Completions { .. } | Command::Grants(_) | Command::Policy(PolicyCommand::File(_)) => Ok(()),

@@ -19,7 +19,7 @@ pub(crate) mod units;
 pub(crate) use instance::{instance, instances};
 pub(crate) use job::{job, jobs, readiness};
 pub(crate) use policy::{policy_explained, policy_points, policy_simulation, policy_timeline};
-pub(crate) use policy_diff::policy_diff;
+pub(crate) use policy_diff::{InstanceDiff, policy_diff, policy_diffs};
 pub(crate) use policy_problems::policy_problems;
 pub(crate) use recovery_point::{point, points};
 pub(crate) use rehydration::estimate;

@@ -325,3 +325,80 @@ fn a_rehydration_tells_its_price_and_starts_only_when_it_is_told_to() {
     assert!(request.starts_with(&format!("POST /v1/instances/shop/recovery-points/{point}/rehydrate ")));
     assert_eq!(body(&request), serde_json::json!({"priority": "high", "days": 15}));
 }
+
+/// A list of points, or a page of it.
+fn points_page(points: &[(&str, &str)], next: Option<&str>) -> (u16, String) {
+    let point = |(id, time): &(&str, &str)| {
+        serde_json::json!({
+            "id": id, "instance": "bi-01kb0000000000000000000000", "job": "job-01kb0000000000000000000000",
+            "state": "Available", "consistent_at": time, "committed_at": time, "kind": "scheduled",
+            "retention": {"rule": "default", "backup_store_until": "2027-03-06T01:00:00Z"}, "database": "shop",
+            "server_version": "17.2", "tables": 1, "rows": 1, "raw_bytes": 1, "stored_bytes": 1, "segments": 1,
+            "manifest": {"key": "k", "version": "v", "sha256": "s"},
+        })
+    };
+    let items: Vec<_> = points.iter().map(point).collect();
+    (200, serde_json::json!({"items": items, "next": next}).to_string())
+}
+
+fn instance_of(id: &str, name: &str) -> String {
+    let mut shop: serde_json::Value = serde_json::from_str(&instance(r#""status": "Protected""#)).unwrap();
+    (shop["id"], shop["name"]) = (id.into(), name.into());
+    shop.to_string()
+}
+
+/// Without a file of points those of every instance under the policy are asked for, page by page.
+#[test]
+fn a_diff_of_a_stored_policy_reads_the_points_of_its_instances() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = folder.path().join("new.yaml");
+    std::fs::write(&new, "retention: {default: {backup_store: P1Y, on_expiry: archive, archive_store: P2Y}}")
+        .unwrap();
+    let policy = r#"{"id": "bp-01kb0000000000000000000000", "name": "gold", "revision": 3,
+        "spec": {"retention": {"default": {"backup_store": "P3M"}}},
+        "created_at": "2026-11-22T08:00:00Z", "updated_at": "2026-11-22T08:00:00Z"}"#;
+    let (shop, till) = ("bi-01kb0000000000000000000000", "bi-01kb0000000000000000000001");
+    let (first, second) = ("rp-01kb0000000000000000000001", "rp-01kb0000000000000000000002");
+    let scripted = || {
+        serve(vec![
+            (200, policy.to_owned()),
+            page(&format!("{},{}", instance_of(shop, "shop"), instance_of(till, "till"))),
+            points_page(&[(second, "2026-12-06T01:00:00Z")], Some("more")),
+            points_page(&[(first, "2026-11-06T01:00:00Z")], None),
+            points_page(&[], None),
+        ])
+    };
+    let args = format!("policy diff gold {} --from 2027-01-01", new.display());
+    let (endpoint, asked) = scripted();
+    let output = permafrost(&endpoint, &format!("{args} -o json"));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let paths: Vec<String> =
+        asked.try_iter().map(|request| request.split(['?', ' ']).nth(1).unwrap().to_owned()).collect();
+    let points_of = |instance: &str| format!("/v1/instances/{instance}/recovery-points");
+    let expected = ["/v1/policies/gold".to_owned(), "/v1/policies/gold/instances".to_owned()];
+    let expected = [&expected[..], &[points_of(shop), points_of(shop), points_of(till)]].concat();
+    assert_eq!(paths, expected);
+    let found: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let names: Vec<_> = found.as_array().unwrap().iter().map(|of| of["instance_name"].clone()).collect();
+    assert_eq!(names, ["shop", "till"]);
+    let existing = found[0]["existing"].as_array().unwrap();
+    let ids: Vec<_> = existing.iter().map(|change| change["point"].clone()).collect();
+    assert_eq!(ids, [first, second], "the oldest first");
+    assert_eq!(existing[0]["effect"], "archived_instead");
+    assert_eq!(existing[0]["after"]["archive"]["until"], "2029-11-06T01:00:00Z");
+    assert_eq!(found[1]["existing"], serde_json::json!([]));
+
+    let (endpoint, _asked) = scripted();
+    let table = stdout(&permafrost(&endpoint, &args));
+    let line = table.lines().find(|line| line.starts_with("2026-11-06")).unwrap();
+    let expected =
+        ["archived instead", "2027-03-06 → 2027-11-06", "- → 2029-11-06", "2027-03-06 → 2029-11-06"];
+    for part in expected {
+        assert!(line.contains(part), "{part}: {table}");
+    }
+    assert!(
+        table.contains("Instance shop:") && table.contains("Instance till:\n\nNo point exists."),
+        "{table}"
+    );
+    assert_eq!(table.matches("Backups to come").count(), 1, "{table}");
+}

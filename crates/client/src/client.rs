@@ -229,7 +229,7 @@ impl Client {
         self.transport.get(&["instances", &segment(instance), "recovery-points", &point], &[]).await
     }
 
-    /// Puts a recovery point under legal hold, or takes it out.
+    /// Starts to put a recovery point under legal hold, or to take it out.
     ///
     /// # Errors
     /// As [`Client::protect`].
@@ -238,7 +238,7 @@ impl Client {
         instance: &InstanceRef,
         point: PointSelector,
         request: LegalHoldRequest,
-    ) -> Result<RecoveryPoint, ClientError> {
+    ) -> Result<JobStarted, ClientError> {
         let (instance, point) = (segment(instance), point.to_string());
         let segments = ["instances", &instance, "recovery-points", &point, "legal-hold"];
         self.transport.change(&Method::POST, &segments, &request, Effect::None).await

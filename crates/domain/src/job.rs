@@ -41,11 +41,15 @@ pub enum Operation {
     StopProtection,
     /// Puts an instance under another policy, and looks at its points again where that was asked for.
     ChangePolicy,
+    /// Puts a recovery point under legal hold.
+    Hold,
+    /// Takes a recovery point out of legal hold.
+    Release,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Operation; 9] = [
+    pub const ALL: [Operation; 11] = [
         Self::ConfigureProtection,
         Self::Backup,
         Self::RestoreDatabase,
@@ -55,6 +59,8 @@ impl Operation {
         Self::Expire,
         Self::StopProtection,
         Self::ChangePolicy,
+        Self::Hold,
+        Self::Release,
     ];
 
     /// The word, as it stands in the catalog and the API.
@@ -69,6 +75,8 @@ impl Operation {
             Self::Expire => "Expire",
             Self::StopProtection => "StopProtection",
             Self::ChangePolicy => "ChangePolicy",
+            Self::Hold => "Hold",
+            Self::Release => "Release",
         }
     }
 }
@@ -271,7 +279,7 @@ pub struct Job {
     /// What readiness found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readiness: Option<Readiness>,
-    /// The recovery point that it made or read.
+    /// The recovery point that it made, read, held or released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<PointId>,
     /// What a backup was asked to do; absent where it is on demand by the default rule.

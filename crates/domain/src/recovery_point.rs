@@ -169,6 +169,9 @@ pub struct RecoveryPoint {
     /// Whether somebody holds it: then nothing deletes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub legal_hold: bool,
+    /// The job that puts it under legal hold, or releases it, at this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_job: Option<JobId>,
     /// Until when its objects are locked where they are, by an Object Lock of the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]

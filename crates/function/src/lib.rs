@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod executions;
 pub mod files;
+pub mod hold;
 pub mod lock;
 pub mod objects;
 pub mod point;

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use permafrost_domain::Fault;
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::retention::StampedRetention;
-use permafrost_vault::object_lock::LegalHold;
 use permafrost_vault::{Manifest, ObjectRef, ObjectVersion, PointLayout, Store};
 
 use crate::objects::{PointObjects, for_each};
@@ -56,22 +55,6 @@ pub async fn extend_lock(
         objects.segments.clear();
     }
     lock_objects(tools, &PointLayout::new(point.instance, point.id), &objects, &point.retention, now).await
-}
-
-/// Puts every object of a point under legal hold, or takes it out. The point's record says so as well: before its
-/// objects are held, and after they are let go.
-///
-/// # Errors
-/// What names its objects cannot be read; the store refuses.
-pub async fn hold_point(tools: &Tools, point: &RecoveryPoint, hold: LegalHold) -> Result<(), Fault> {
-    let layout = PointLayout::new(point.instance, point.id);
-    let mut objects = PointObjects::of(tools, point).await?;
-    if point.archive.is_some() {
-        objects.segments.clear();
-    }
-    let set = async |store: &Store, object: &ObjectVersion| store.set_legal_hold(&layout, object, hold).await;
-    for_each(&tools.store, objects.hot().chain(&objects.segments), set).await?;
-    Ok(for_each(&tools.archive, &objects.archived, set).await?)
 }
 
 async fn lock_objects(

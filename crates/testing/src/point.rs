@@ -41,9 +41,24 @@ impl Vault {
         self.commit_with(backup_store_until, archive_until, Locks::Left).await
     }
 
+    /// The same, of so many segments.
+    pub async fn commit_segments(&self, segments: u32, archive_until: &str) -> TestPoint {
+        self.commit_of(segments, "2016-04-01T00:00:00Z", Some(archive_until), Locks::Left).await
+    }
+
     /// The same, with its objects locked as the vault's immutability wants, or not.
     pub async fn commit_with(
         &self,
+        backup_store_until: &str,
+        archive_until: Option<&str>,
+        locks: Locks,
+    ) -> TestPoint {
+        self.commit_of(2, backup_store_until, archive_until, locks).await
+    }
+
+    async fn commit_of(
+        &self,
+        count: u32,
         backup_store_until: &str,
         archive_until: Option<&str>,
         locks: Locks,
@@ -59,10 +74,10 @@ impl Vault {
         let toc = put(PointLayout::TOC, "table of contents").await;
         let globals = put(PointLayout::GLOBALS, "roles").await;
         put(PointLayout::PLAN, "plan").await;
-        let segments = vec![
-            put(&PointLayout::segment(1, "a", 0), "rows of the first segment").await,
-            put(&PointLayout::segment(1, "a", 1), "and of the second").await,
-        ];
+        let mut segments = Vec::new();
+        for n in 0..count {
+            segments.push(put(&PointLayout::segment(1, "a", n), "rows of a segment").await);
+        }
         let result = put(&PointLayout::task_result(1), "result").await;
         let stored_bytes = segments.iter().map(|segment| segment.bytes).sum();
         let manifest = Manifest {
@@ -81,7 +96,7 @@ impl Vault {
             globals,
             tasks: vec![TaskObjects { task: 1, result, segments, raw_bytes: 100 }],
             tables: Vec::new(),
-            totals: Totals { stored_bytes, segments: 2, ..Totals::default() },
+            totals: Totals { stored_bytes, segments: u64::from(count), ..Totals::default() },
         };
         let written = self
             .tools
@@ -153,6 +168,7 @@ impl Vault {
             archive: None,
             rehydrated_until: None,
             legal_hold: false,
+            hold_job: None,
             locked_until: None,
         }
     }

@@ -106,6 +106,22 @@ impl Store {
         Err(VaultError::LockNotKept { key, asked, found })
     }
 
+    /// Puts a version under legal hold, or takes it out, where it is not so already.
+    ///
+    /// # Errors
+    /// Those of [`Store::set_legal_hold`].
+    pub async fn settle_legal_hold(
+        &self,
+        layout: &PointLayout,
+        object: &ObjectVersion,
+        hold: LegalHold,
+    ) -> Result<(), VaultError> {
+        if self.lock(layout, object).await?.hold == hold {
+            return Ok(());
+        }
+        self.set_legal_hold(layout, object, hold).await
+    }
+
     /// Puts a version under legal hold, or takes it out, and makes sure that it is so.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub struct StateMachines {
     restore_files: String,
     rehydrate: String,
     change_policy: String,
+    set_legal_hold: String,
 }
 
 impl StateMachines {
@@ -28,6 +29,7 @@ impl StateMachines {
             restore_files: variable("RESTORE_FILES_STATE_MACHINE_ARN")?,
             rehydrate: variable("REHYDRATE_STATE_MACHINE_ARN")?,
             change_policy: variable("CHANGE_POLICY_STATE_MACHINE_ARN")?,
+            set_legal_hold: variable("SET_LEGAL_HOLD_STATE_MACHINE_ARN")?,
         })
     }
 
@@ -41,6 +43,7 @@ impl StateMachines {
             Operation::RestoreFiles => Some(&self.restore_files),
             Operation::Rehydrate => Some(&self.rehydrate),
             Operation::ChangePolicy => Some(&self.change_policy),
+            Operation::Hold | Operation::Release => Some(&self.set_legal_hold),
             Operation::Tier | Operation::Expire | Operation::StopProtection => None,
         }
     }

@@ -84,7 +84,9 @@ pub(crate) async fn busy_instances(tools: &Tools, now: Timestamp) -> Result<BTre
                 Operation::Backup
                 | Operation::ConfigureProtection
                 | Operation::StopProtection
-                | Operation::ChangePolicy => false,
+                | Operation::ChangePolicy
+                | Operation::Hold
+                | Operation::Release => false,
             };
             if counts {
                 busy.insert(job.instance);

@@ -167,7 +167,7 @@ impl Run<'_> {
                 Some(LeftOver::Rehydration)
             }
             // It stands among what is due until its segments in the backup store are gone.
-            PointState::Archived => Some(LeftOver::OldSegments(PlannedAction {
+            PointState::Archived if !point.legal_hold => Some(LeftOver::OldSegments(PlannedAction {
                 point: point.id,
                 action: DueAction::Archive,
                 why: ActReason::Begun,

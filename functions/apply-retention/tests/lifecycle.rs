@@ -20,7 +20,7 @@ use permafrost_domain::recovery_point::PointState;
 use permafrost_domain::retention::DueAction;
 use permafrost_domain::tiering::{RehydrationDays, RehydrationPriority};
 use permafrost_domain::{Code, Fault, JobId, PointId};
-use permafrost_function::lock::hold_point;
+use permafrost_function::hold::{Reached, set_hold};
 use permafrost_function::point::OpenPoint;
 use permafrost_function::step::{JobStep, PointStep, Progressed};
 use permafrost_vault::object_lock::LegalHold;
@@ -213,12 +213,14 @@ async fn a_legal_hold_keeps_every_object() {
     let vault = Vault::new(Immutability::Disabled).await;
     let point = vault.commit(BACKUP_UNTIL, None).await;
     let record = vault.point(point.id).await;
-    hold_point(&vault.tools, &record, LegalHold::On).await.unwrap();
+    let set =
+        async |hold| set_hold(&vault.tools, &record, hold, 0, tokio::time::Instant::now()).await.unwrap();
+    assert_eq!(set(LegalHold::On).await, Reached { next: 7, is_end: true });
     let before = vault.objects(&point).await;
     let fault = expire_at(&vault, &point, WHEN_EXPIRED).await.unwrap_err();
     assert_eq!(fault.code, Code::ObjectLocked);
     assert_eq!(vault.objects(&point).await, before);
-    hold_point(&vault.tools, &record, LegalHold::Off).await.unwrap();
+    set(LegalHold::Off).await;
     expire_at(&vault, &point, WHEN_EXPIRED).await.unwrap();
     assert_eq!(vault.objects(&point).await, BTreeMap::new());
 }

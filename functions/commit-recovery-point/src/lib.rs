@@ -107,6 +107,7 @@ pub async fn handle(tools: &Tools, input: Input) -> Result<Output, Fault> {
         archive: None,
         rehydrated_until: None,
         legal_hold: false,
+        hold_job: None,
         locked_until: None,
     };
     let lock = async |retention: &StampedRetention| {

@@ -95,6 +95,7 @@ fn machine(operation: Operation) -> &'static str {
         // Their records name the execution from the first.
         Operation::Tier | Operation::Expire => "lifecycle",
         Operation::StopProtection | Operation::ChangePolicy => "change-policy",
+        Operation::Hold | Operation::Release => "set-legal-hold",
     }
 }
 

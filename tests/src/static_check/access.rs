@@ -209,6 +209,31 @@ const DELETIONS: &[(&str, &str, &str, &str)] = &[
     ("SweepOrphansRole", "DeleteOrphans", "/instances/*", "no point names them"),
 ];
 
+/// Statements that allow putting objects under legal hold, which is also letting them go: role, statement, and why.
+const HOLDS: &[(&str, &str, &str)] = &[
+    ("SetLegalHoldRole", "HoldBackups", "somebody holds a point, or releases it"),
+    ("TierToArchiveRole", "NameCopies", "what names the copies of a held point is held"),
+    ("TierToArchiveRole", "WriteCopies", "copies of a held point are held"),
+];
+
+/// Nobody puts objects under legal hold, and nobody lets them go, but the two roles that do it as the catalog says.
+pub fn only_two_roles_change_legal_holds(project: &Project) -> Findings {
+    let mut findings = Findings::new();
+    let allows = all_allows(project.application());
+    let changes = |allow: &&Allow<'_>| allow.actions.iter().any(|action| action == "s3:PutObjectLegalHold");
+    for allow in allows.iter().filter(changes) {
+        if !HOLDS.iter().any(|(holder, sid, _)| (*holder, *sid) == (allow.holder, allow.sid)) {
+            findings.push(format!("{}: {} changes legal holds", allow.holder, allow.sid));
+        }
+    }
+    for (holder, sid, _) in HOLDS {
+        if !allows.iter().filter(changes).any(|allow| (allow.holder, allow.sid) == (*holder, *sid)) {
+            findings.push(format!("{holder}: {sid} is excused and changes none"));
+        }
+    }
+    findings
+}
+
 /// Nobody deletes from a store but three roles of the lifecycle, objects of instances alone and by version; nobody
 /// changes or bypasses what keeps others from doing so.
 pub fn only_the_lifecycle_deletes_from_a_store(project: &Project) -> Findings {

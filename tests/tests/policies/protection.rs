@@ -2,8 +2,9 @@
 
 use permafrost_domain::Code;
 use permafrost_domain::instance::{Instance, ProtectionStatus, StopMode};
+use permafrost_domain::job::{Job, JobStatus, Operation};
 use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_tests::support::{Cli, Database};
+use permafrost_tests::support::{Aws, Cli, Database, Stack};
 
 /// A protected database with one point.
 async fn protected(cli: &Cli, label: &str) -> Database {
@@ -79,21 +80,54 @@ async fn deleted_data_can_be_had_back() {
     cli.backup(name).await;
 }
 
-/// A point is put under legal hold by its id, and taken out again.
+/// A point is put under legal hold by its id, and taken out again: each is a job. While it is held S3 deletes no version
+/// of its objects, not even for who may do everything; after the release it does.
 #[tokio::test]
 async fn a_point_is_held_and_released() {
     let cli = Cli::operator();
     let database = protected(&cli, "held").await;
     let name = database.name.as_str();
-    let id = cli.points(name).await[0].id.to_string();
+    let point = cli.points(name).await.remove(0);
+    let id = point.id.to_string();
+    let versions = versions(&point).await;
+    assert!(versions.len() > 4, "{versions:?}");
     for _ in 0..2 {
-        let held: RecoveryPoint = cli.ask(&["recovery-point", "hold", name, &id]).await;
-        assert!(held.legal_hold);
+        let job: Job = cli.ask(&["recovery-point", "hold", name, &id]).await;
+        assert_eq!(
+            (job.operation, job.status, job.point),
+            (Operation::Hold, JobStatus::Completed, Some(point.id))
+        );
+        let held = cli.points(name).await.remove(0);
+        assert_eq!(held, RecoveryPoint { legal_hold: true, ..point.clone() });
+        for (key, version) in &versions {
+            assert!(delete(key, version).await.is_err(), "{key} was deleted");
+        }
     }
     let vague = cli.run(&["recovery-point", "hold", name, "latest"]).await;
     assert_eq!(vague.fault().code, Code::InvalidRequest);
-    let released: RecoveryPoint = cli.ask(&["recovery-point", "release", name, &id]).await;
-    assert!(!released.legal_hold);
+    let job: Job = cli.ask(&["recovery-point", "release", name, &id]).await;
+    assert_eq!((job.operation, job.status), (Operation::Release, JobStatus::Completed), "{:?}", job.fault);
+    assert_eq!(cli.points(name).await.remove(0), point);
+    for (key, version) in &versions {
+        delete(key, version).await.unwrap_or_else(|error| panic!("{key} is kept: {error}"));
+    }
+}
+
+/// The key and version of every object of a point in the backup store.
+async fn versions(point: &RecoveryPoint) -> Vec<(String, String)> {
+    let prefix = format!("instances/{}/points/{}/", point.instance, point.id);
+    let bucket = &Stack::get().backup_bucket;
+    let listed = Aws::root().s3().list_object_versions().bucket(bucket).prefix(prefix).send().await;
+    let listed = listed.unwrap_or_else(|error| panic!("the bucket cannot be listed: {error:?}"));
+    let named = listed.versions().iter().filter_map(|object| Some((object.key()?, object.version_id()?)));
+    named.map(|(key, version)| (key.to_owned(), version.to_owned())).collect()
+}
+
+/// Deletes a version with all rights that there are; S3's word for why it did not.
+async fn delete(key: &str, version: &str) -> Result<(), String> {
+    let bucket = &Stack::get().backup_bucket;
+    let deleted = Aws::root().s3().delete_object().bucket(bucket).key(key).version_id(version).send().await;
+    deleted.map(drop).map_err(|error| format!("{error:?}"))
 }
 
 /// A point of the backup store is not rehydrated, and neither its cost is estimated nor a job started.

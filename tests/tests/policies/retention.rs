@@ -33,6 +33,47 @@ async fn existing_points_change_where_that_is_asked_for() {
     assert_eq!(cli.points(name).await, [after]);
 }
 
+/// What a change of a policy would do is told of the points of every instance under it, and done to none.
+#[tokio::test]
+async fn a_change_is_told_of_the_points_of_all_instances() {
+    let cli = Cli::operator();
+    let short = policy(&cli, &["--keep", "P1M"]).await;
+    let databases = [Database::create("diff-a").await, Database::create("diff-b").await];
+    let mut names = Vec::new();
+    for (database, backups) in databases.iter().zip([1, 2]) {
+        let name = database.name.as_str();
+        cli.protect(&database.protection()).await;
+        put_under(&cli, name, &short).await;
+        for _ in 0..backups {
+            cli.backup(name).await;
+        }
+        names.push(name);
+    }
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").expect("there is room for a file");
+    let longer = "retention: {default: {backup_store: P2M, on_expiry: archive, archive_store: P1Y}}";
+    std::fs::write(file.path(), longer).expect("there is room for a file");
+    let path = file.path().to_str().expect("the path is UTF-8");
+    let diffs: serde_json::Value = cli.ask(&["policy", "diff", short.name.as_str(), path]).await;
+    let diffs = diffs.as_array().expect("an element for each instance");
+    assert_eq!(diffs.len(), 2);
+    for (name, expected) in names.into_iter().zip([1, 2]) {
+        let of = diffs.iter().find(|diff| diff["instance_name"] == name).expect("each instance is there");
+        let changes = of["existing"].as_array().expect("an element for each point");
+        assert_eq!(changes.len(), expected);
+        let points = cli.points(name).await;
+        for change in changes {
+            let point = points.iter().find(|point| change["point"] == point.id.to_string());
+            let point = point.expect("the change is of a point of the instance");
+            assert_eq!(change["effect"], "archived_instead");
+            assert_eq!(
+                change["before"]["backup_store_until"],
+                point.retention.backup_store_until.to_string()
+            );
+            assert!(change["after"]["archive"]["until"].is_string(), "{change}");
+        }
+    }
+}
+
 /// `permafrost retention plan` answers, also where nothing was due yet.
 #[tokio::test]
 async fn plans_are_listed() {

@@ -176,6 +176,7 @@ fn point(instance: u32, nth: u32, points: Points, now: Timestamp) -> RecoveryPoi
         archive: None,
         rehydrated_until: None,
         legal_hold: false,
+        hold_job: None,
         locked_until: None,
     }
 }

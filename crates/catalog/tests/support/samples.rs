@@ -1,5 +1,7 @@
 //! Records to begin with.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{Catalog, CatalogError, CommitOutcome, JobOutcome, Snapshot, SnapshotState};
 use permafrost_domain::check::{Check, Readiness};
@@ -140,6 +142,7 @@ pub(crate) fn point(job: &Job) -> RecoveryPoint {
         archive: None,
         rehydrated_until: None,
         legal_hold: false,
+        hold_job: None,
         locked_until: None,
     }
 }
@@ -227,4 +230,33 @@ pub(crate) fn policy(n: u32) -> Policy {
         created_at: at(0),
         updated_at: at(0),
     }
+}
+
+/// A job that changes the legal hold of `point`, asked for `seconds` after the first moment.
+pub(crate) fn hold_job(point: &RecoveryPoint, operation: Operation, seconds: i64) -> Job {
+    let asked = job(operation, &instance(1), seconds);
+    Job { id: JobId::new(at(seconds), 8), instance: point.instance, point: Some(point.id), ..asked }
+}
+
+/// Puts `point` under legal hold; the point after the job.
+pub(crate) async fn hold(catalog: &Catalog, point: &RecoveryPoint) -> RecoveryPoint {
+    change_hold(catalog, point, Operation::Hold).await
+}
+
+/// Takes `point` out of legal hold; the point after the job.
+pub(crate) async fn release(catalog: &Catalog, point: &RecoveryPoint) -> RecoveryPoint {
+    change_hold(catalog, point, Operation::Release).await
+}
+
+async fn change_hold(catalog: &Catalog, point: &RecoveryPoint, operation: Operation) -> RecoveryPoint {
+    static ASKED: AtomicI64 = AtomicI64::new(100_000);
+    let job = hold_job(point, operation, ASKED.fetch_add(1, Ordering::Relaxed));
+    assert_eq!(catalog.open_hold_job(&job).await.unwrap(), job.id);
+    if operation == Operation::Release {
+        let held = catalog.point(point.instance, point.id).await.unwrap();
+        catalog.end_hold(&held, job.id, job.created_at).await.unwrap();
+    }
+    let done = JobOutcome::Completed { warnings: Vec::new() };
+    catalog.close_job(job.id, &done, job.created_at).await.unwrap();
+    catalog.point(point.instance, point.id).await.unwrap()
 }

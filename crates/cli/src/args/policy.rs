@@ -15,7 +15,7 @@ use super::stored_policy::{CreatePolicyArgs, EditPolicyArgs, ShowPolicyArgs};
 /// Backup policies: a schedule and how long its recovery points are kept.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// What is asked of files alone; needs no vault.
+    /// What is asked of files; needs no vault, but where a file is compared with a policy that is there.
     #[command(flatten)]
     File(PolicyFileCommand),
     /// What is asked of the policies of a vault.
@@ -41,7 +41,7 @@ pub(crate) enum StoredPolicyCommand {
     },
 }
 
-/// What needs a policy's file and no vault.
+/// What is asked of policies' files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyFileCommand {
     /// Tell what a policy's file says, or every mistake in it
@@ -76,12 +76,15 @@ pub(crate) struct SimulateArgs {
 /// A change of policy.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// The policy's file as it was; - for standard input
-    pub(crate) old_file: PathBuf,
+    /// The policy as it was: its name or id in the vault, or a file (./NAME where its name has no dot; - for standard
+    /// input)
+    #[arg(value_name = "POLICY|OLD_FILE")]
+    pub(crate) old: OldPolicy,
     /// The policy's file as it is to be; - for standard input
     pub(crate) new_file: PathBuf,
     /// The points that exist, as `permafrost recovery-point list INSTANCE -o json` prints them; - for standard
-    /// input [default: those that the old policy leaves after --years, simulated]
+    /// input [default: of a policy in the vault those of every instance under it; of a file those that it leaves after
+    /// --years, simulated]
     #[arg(long, value_name = "FILE")]
     pub(crate) points: Option<PathBuf>,
     /// Whether the vault lets the retention of existing points be shortened
@@ -89,6 +92,22 @@ pub(crate) struct DiffArgs {
     pub(crate) immutability: VaultImmutability,
     #[command(flatten)]
     pub(crate) time: SimulatedTimeArgs,
+}
+
+/// The policy that a change begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OldPolicy {
+    /// A policy of the vault.
+    Stored(PolicyRef),
+    /// A file, or standard input for `-`.
+    File(PathBuf),
+}
+
+impl From<String> for OldPolicy {
+    /// What can be the name or id of a policy is one, whatever files there are: no name has a dot or a slash.
+    fn from(text: String) -> Self {
+        text.parse().map_or_else(|_| Self::File(PathBuf::from(&text)), Self::Stored)
+    }
 }
 
 /// The time that is simulated.
@@ -175,6 +194,16 @@ impl FromStr for SimulationStart {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_a_name_is_no_file() {
+        for stored in ["gold", "gold-2", "bp-01kb0000000000000000000000"] {
+            assert!(matches!(OldPolicy::from(stored.to_owned()), OldPolicy::Stored(_)), "{stored}");
+        }
+        for file in ["-", "gold.yaml", "./gold", "Gold", "/tmp/gold"] {
+            assert_eq!(OldPolicy::from(file.to_owned()), OldPolicy::File(PathBuf::from(file)));
+        }
+    }
 
     #[test]
     fn a_simulation_starts_at_a_day_of_the_zone_or_at_a_moment() {

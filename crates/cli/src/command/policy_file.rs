@@ -1,4 +1,4 @@
-//! `permafrost policy check`, `simulate` and `diff`: what is asked of files alone.
+//! `permafrost policy check` and `simulate`: what is asked of files alone.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,24 +6,30 @@ use std::{fs, io};
 
 use jiff::{Span, Timestamp};
 use permafrost_domain::policy::{PolicyProblem, PolicyProblems, PolicySpec};
-use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::simulate::{self, Outcome, Simulation};
 use permafrost_domain::{Code, Fault};
 use serde::Serialize;
 
+use super::policy_diff;
 use crate::args::Output;
-use crate::args::policy::{DiffArgs, PolicyFileCommand, SimulateArgs, SimulatedTimeArgs, SimulationFormat};
+use crate::args::policy::{OldPolicy, PolicyFileCommand, SimulateArgs, SimulatedTimeArgs, SimulationFormat};
 use crate::console::{self, Console};
 use crate::render;
 
 /// The runs that `check` shows.
 const NEXT_RUNS: usize = 5;
 
-pub(super) fn run(command: PolicyFileCommand, console: &Console) -> Result<(), Fault> {
+/// Carries a command out that needs files alone; `None` where it needs the vault.
+pub(super) fn run(command: &PolicyFileCommand, console: &Console) -> Option<Result<(), Fault>> {
     match command {
-        PolicyFileCommand::Check { file } => check(&PolicyFile::read(&file)?, console),
-        PolicyFileCommand::Simulate(args) => simulate(&args, console),
-        PolicyFileCommand::Diff(args) => diff(&args, console),
+        PolicyFileCommand::Check { file } => {
+            Some(PolicyFile::read(file).and_then(|file| check(&file, console)))
+        }
+        PolicyFileCommand::Simulate(args) => Some(simulate(args, console)),
+        PolicyFileCommand::Diff(args) => match &args.old {
+            OldPolicy::File(old) => Some(policy_diff::of_files(args, old, console)),
+            OldPolicy::Stored(_) => None,
+        },
     }
 }
 
@@ -36,9 +42,9 @@ pub(super) fn read_policy(path: &Path, console: &Console) -> Result<PolicySpec, 
 }
 
 /// A policy's file.
-struct PolicyFile {
-    name: String,
-    text: String,
+pub(super) struct PolicyFile {
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 /// What `check` found.
@@ -120,22 +126,8 @@ fn json(simulation: &Simulation) -> Result<(), Fault> {
     Console::plain(Output::Json).result(&simulation.points, |_| String::new())
 }
 
-fn diff(args: &DiffArgs, console: &Console) -> Result<(), Fault> {
-    let old = PolicyFile::read(&args.old_file)?.policy(console)?;
-    let new = PolicyFile::read(&args.new_file)?.policy(console)?;
-    let (from, until) = times(&args.time, &new)?;
-    let existing = if let Some(path) = &args.points {
-        read_points(path)?
-    } else {
-        let earlier = from.saturating_sub(until.duration_since(from)).unwrap_or(Timestamp::MIN);
-        simulate::simulate(&old, earlier, from, |_| Outcome::ON_TIME).records_at(from)
-    };
-    let diff = simulate::diff(&old, &new, &existing, args.immutability.into(), from, until);
-    console.result(&diff, |diff| render::policy_diff(diff, &new.zone(), from, until))
-}
-
 /// The time that is simulated.
-fn times(args: &SimulatedTimeArgs, policy: &PolicySpec) -> Result<(Timestamp, Timestamp), Fault> {
+pub(super) fn times(args: &SimulatedTimeArgs, policy: &PolicySpec) -> Result<(Timestamp, Timestamp), Fault> {
     let from = args.from.map_or_else(super::now, |start| start.moment(&policy.zone()));
     let utc = from.to_zoned(jiff::tz::TimeZone::UTC);
     match utc.checked_add(Span::new().years(args.years)) {
@@ -145,18 +137,9 @@ fn times(args: &SimulatedTimeArgs, policy: &PolicySpec) -> Result<(Timestamp, Ti
     }
 }
 
-fn read_points(path: &Path) -> Result<Vec<RecoveryPoint>, Fault> {
-    let file = PolicyFile::read(path)?;
-    serde_json::from_str(&file.text).map_err(|error| {
-        Fault::new(Code::InvalidRequest, format!("no list of recovery points can be read: {error}"))
-            .on(format!("file {}", file.name))
-            .hint("Make it with `permafrost recovery-point list INSTANCE -o json`.")
-    })
-}
-
 impl PolicyFile {
     /// The text of a file, or of standard input for `-`.
-    fn read(path: &Path) -> Result<Self, Fault> {
+    pub(super) fn read(path: &Path) -> Result<Self, Fault> {
         let (name, text) = if path.as_os_str() == "-" {
             let mut text = String::new();
             ("standard input".to_owned(), io::stdin().lock().read_to_string(&mut text).map(|_| text))

@@ -2,11 +2,10 @@
 
 use permafrost_client::Client;
 use permafrost_domain::Fault;
-use permafrost_domain::instance::InstanceRef;
-use permafrost_domain::wire::{LegalHold, LegalHoldRequest, PointSelector};
+use permafrost_domain::wire::{LegalHold, LegalHoldRequest};
 
-use super::rehydration;
-use crate::args::PointCommand;
+use super::{job, rehydration, wait};
+use crate::args::{HoldArgs, PointCommand};
 use crate::console::Console;
 use crate::render;
 
@@ -20,29 +19,24 @@ pub(super) async fn run(client: &Client, command: PointCommand, console: &Consol
             let point = client.recovery_point(&instance, point).await?;
             console.result(&point, render::point)
         }
-        PointCommand::Hold { instance, point } => {
-            set_hold(client, &instance, point, LegalHold::On, console).await
-        }
-        PointCommand::Release { instance, point } => {
-            set_hold(client, &instance, point, LegalHold::Off, console).await
-        }
+        PointCommand::Hold(args) => set_hold(client, &args, LegalHold::On, console).await,
+        PointCommand::Release(args) => set_hold(client, &args, LegalHold::Off, console).await,
         PointCommand::Rehydrate(args) => rehydration::run(client, args, console).await,
     }
 }
 
+/// Holds or releases a point, and waits until all its objects are.
 async fn set_hold(
     client: &Client,
-    instance: &InstanceRef,
-    point: PointSelector,
+    args: &HoldArgs,
     legal_hold: LegalHold,
     console: &Console,
 ) -> Result<(), Fault> {
-    let point = client.set_legal_hold(instance, point, LegalHoldRequest { legal_hold }).await?;
-    console.result(&point, |point| {
-        if point.legal_hold {
-            format!("{} is under legal hold: nothing deletes it.", point.id)
-        } else {
-            format!("{} is under no legal hold.", point.id)
-        }
-    })
+    let request = LegalHoldRequest { legal_hold };
+    let started = client.set_legal_hold(&args.instance, args.point, request).await?;
+    if args.wait.no_wait {
+        return console.result(&started, |started| started.job.to_string());
+    }
+    let ended = wait::until_ended(client, started.job, console).await?;
+    job::show_ended(&ended, console)
 }

@@ -3,25 +3,92 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use permafrost_domain::InstanceId;
+use permafrost_domain::instance::InstanceName;
+use permafrost_domain::retention::StampedRetention;
 use permafrost_domain::schedule::Zone;
 use permafrost_domain::simulate::{ComingBackup, Effect, ExistingChange, PolicyDiff, SimulatedPoint};
+use serde::Serialize;
 
 use super::policy::{Count, moments};
 use super::table::{Column, table};
 use super::units::{count, day};
 
+/// What a change does to the points of an instance under the policy.
+#[derive(Serialize)]
+pub(crate) struct InstanceDiff {
+    /// The instance.
+    pub(crate) instance: InstanceId,
+    /// Its name.
+    pub(crate) instance_name: InstanceName,
+    /// What the change does.
+    #[serde(flatten)]
+    pub(crate) diff: PolicyDiff,
+}
+
+/// The change as tables: what becomes of each point of each instance, and what comes. Where that is another for every
+/// instance, since they have used up other periods, it is told for each.
+pub(crate) fn policy_diffs(diffs: &[InstanceDiff], zone: &Zone, from: Timestamp, until: Timestamp) -> String {
+    let Some(first) = diffs.first() else { return "No instance is under the policy.\n".to_owned() };
+    let are_alike = diffs.iter().all(|other| other.diff.coming == first.diff.coming);
+    let mut parts = vec![
+        "Points that exist, if they are looked at again (else the change leaves them alone):\n".to_owned(),
+    ];
+    for InstanceDiff { instance_name, diff, .. } in diffs {
+        parts.push(format!("Instance {instance_name}:\n\n{}\n", points(&diff.existing)));
+        if !are_alike {
+            parts.push(to_come(diff, zone, from, until));
+        }
+    }
+    if are_alike {
+        parts.push(to_come(&first.diff, zone, from, until));
+    }
+    parts.join("\n")
+}
+
 /// The change as tables: existing points, coming backups, and how many points there are with either policy.
 pub(crate) fn policy_diff(diff: &PolicyDiff, zone: &Zone, from: Timestamp, until: Timestamp) -> String {
     format!(
-        "Points that exist, if they are looked at again (else the change leaves them alone):\n\n{}\n\n\
-         Backups to come, from {} to {}:\n\n{}\n\n\
-         Points of coming backups that exist (in the backup store + in the archive store):\n\n{}\n",
+        "Points that exist, if they are looked at again (else the change leaves them alone):\n\n{}\n\n{}",
         existing(&diff.existing),
+        to_come(diff, zone, from, until),
+    )
+}
+
+fn to_come(diff: &PolicyDiff, zone: &Zone, from: Timestamp, until: Timestamp) -> String {
+    format!(
+        "Backups to come, from {} to {}:\n\n{}\n\n\
+         Points of coming backups that exist (in the backup store + in the archive store):\n\n{}\n",
         zone.date(from),
         zone.date(until),
         coming(&diff.coming),
         census(&diff.coming, zone, from, until),
     )
+}
+
+/// A line for each point: until when it is in which store.
+fn points(changes: &[ExistingChange]) -> String {
+    let columns = [
+        Column::Text("BACKUP OF"),
+        Column::Text("EFFECT"),
+        Column::Text("BACKUP STORE UNTIL"),
+        Column::Text("ARCHIVE UNTIL"),
+        Column::Text("DELETED ON"),
+    ];
+    let rows = changes.iter().map(|change| {
+        let ExistingChange { before, after, .. } = change;
+        let archive = |stamped: &StampedRetention| {
+            stamped.archive.as_ref().map_or_else(|| "-".to_owned(), |archive| day(archive.until))
+        };
+        vec![
+            day(change.time),
+            effect(change.effect).to_owned(),
+            arrow(&day(before.backup_store_until), &day(after.backup_store_until)),
+            arrow(&archive(before), &archive(after)),
+            arrow(&day(before.deleted_on()), &day(after.deleted_on())),
+        ]
+    });
+    table(&columns, rows.collect(), "No point exists.")
 }
 
 fn existing(changes: &[ExistingChange]) -> String {

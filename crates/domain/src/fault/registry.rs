@@ -167,6 +167,8 @@ codes! {
         "Wait until its lock ends.";
     RecoveryPointUnderLegalHold, Conflict, Never, "the recovery point is under legal hold",
         "Release it with `permafrost recovery-point release` where the hold is over.";
+    LegalHoldChanging, Conflict, Never, "another job is changing the recovery point's legal hold",
+        "Wait until that job has ended (`permafrost job watch`), or cancel it, and ask again.";
     RecoveryPointArchived, Conflict, Never, "the recovery point is in the archive store",
         "Rehydrate it first with `permafrost recovery-point rehydrate INSTANCE POINT`.";
     RecoveryPointNotArchived, Conflict, Never, "the recovery point is not in the archive store",

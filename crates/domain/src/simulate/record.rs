@@ -42,6 +42,7 @@ fn record(instance: InstanceId, index: usize, point: &SimulatedPoint, store: Sto
         archive,
         rehydrated_until: None,
         legal_hold: false,
+        hold_job: None,
         locked_until: None,
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn point(instance: InstanceId, n: u32, consistent_at: Timestamp) -> R
         archive: None,
         rehydrated_until: None,
         legal_hold: false,
+        hold_job: None,
         locked_until: None,
     }
 }
