@@ -1,4 +1,5 @@
-//! What keeps a recovery point longer: another retention, the locks on its objects. A legal hold has a file of its own.
+//! What keeps a recovery point longer: another retention, the locks on its objects; and what keeps its rehydrated copy. A
+//! legal hold has a file of its own.
 
 use jiff::Timestamp;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
@@ -73,6 +74,24 @@ impl Catalog {
             }
             done => done,
         }
+    }
+
+    /// Records that the rehydrated copy of `point`, as it was read, is there until `until`; the point after it. It stays
+    /// rehydrated all the while, so that nobody who reads it is disturbed. May be repeated.
+    ///
+    /// # Errors
+    /// `PointChanged` where it is not rehydrated, or not as it was read; `RecoveryPointNotFound`.
+    pub async fn prolong_rehydration(
+        &self,
+        point: &RecoveryPoint,
+        until: Timestamp,
+    ) -> Result<RecoveryPoint, CatalogError> {
+        if point.state != PointState::Rehydrated {
+            return Err(CatalogError::PointChanged { point: point.id, state: point.state });
+        }
+        let after = RecoveryPoint { rehydrated_until: Some(until), ..point.clone() };
+        let change = Expression::new().set("rehydrated_until", text(until));
+        self.change_point(point, placed(change, place(&after))).await
     }
 
     /// Records that all objects of the point are locked until `until`, where no later time is recorded; the point

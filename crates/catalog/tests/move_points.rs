@@ -371,3 +371,32 @@ async fn locks_are_recorded_and_only_grow() {
         assert_eq!(catalog.point(shop.id, points[0].id).await.unwrap(), locked);
     }
 }
+
+#[tokio::test]
+async fn a_rehydrated_copy_is_prolonged_while_it_is_there_and_its_point_looked_at_when_it_goes() {
+    let table = table().await;
+    let catalog = &table.catalog;
+    let (_, points) = with_points(catalog, 1, [10, 20]).await;
+    let archived = put_into(&table, &points[0], PointState::Archived).await;
+    let refused = catalog.prolong_rehydration(&archived, at(90)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::CatalogConflict, "{refused}");
+    assert_eq!(catalog.point(archived.instance, archived.id).await.unwrap(), archived);
+
+    let rehydrated = RecoveryPoint {
+        state: PointState::Rehydrated,
+        rehydrated_until: Some(at(60)),
+        retention: StampedRetention { backup_store_until: at(500), ..archived.retention.clone() },
+        ..archived
+    };
+    catalog.seed([Seed::Point(Box::new(rehydrated.clone()))]).await.unwrap();
+    for _ in 0..2 {
+        let prolonged = catalog.prolong_rehydration(&rehydrated, at(90)).await.unwrap();
+        assert_eq!(prolonged, RecoveryPoint { rehydrated_until: Some(at(90)), ..rehydrated.clone() });
+        assert_eq!(catalog.point(rehydrated.instance, rehydrated.id).await.unwrap(), prolonged);
+        assert!(!is_due(catalog, rehydrated.id, at(89)).await);
+        assert!(is_due(catalog, rehydrated.id, at(91)).await);
+    }
+    catalog.move_point(&rehydrated, PointState::Archived, &PointChange::default()).await.unwrap();
+    let late = catalog.prolong_rehydration(&rehydrated, at(99)).await.unwrap_err();
+    assert!(matches!(late, CatalogError::PointChanged { .. }), "{late}");
+}

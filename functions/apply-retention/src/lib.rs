@@ -4,7 +4,7 @@
 //! Order of effects, for one instance after the other: the plan is stored; a job is opened for each of its actions; then
 //! they are the state machine's. A run that is repeated plans for the same moment, finds the plan that it stored and
 //! opens the same jobs. Nothing is moved or deleted here, but for one thing that is no more than a word of the catalog:
-//! a point whose rehydration is over is called archived again.
+//! a point whose rehydration is over, or that nobody waits for any more, is called archived again.
 //!
 //! It reads what is due, and for each of their instances one record more: what is kept and not due is never read. An
 //! instance of which an earlier run still moves or deletes points, or somebody restores one, is left to the next run.
@@ -151,6 +151,9 @@ impl Run<'_> {
             tracing::info!(instance = %instance.id, "all data of the instance is gone");
             return Ok(self.tools.catalog.remove_instance(instance.id, self.now).await?);
         }
+        for point in points.iter().filter(|point| point.state == PointState::Rehydrating) {
+            self.end_rehydration(point).await?;
+        }
         let plan = plan_data_deletion(self.now, &facts, &points);
         if !plan.actions.is_empty() {
             let stored = self.tools.catalog.store_retention_plan(&plan).await?;
@@ -159,8 +162,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What an earlier run, or a rehydration, has left to do for a point for which nothing is due by its retention.
+    /// What an earlier run, or a rehydration, has left to do for a point for which nothing is due by its retention; or
+    /// nothing can be done yet, since it is being rehydrated.
     fn what_is_left_over(&self, point: &RecoveryPoint) -> Option<LeftOver> {
+        if point.state == PointState::Rehydrating {
+            return Some(LeftOver::Rehydration);
+        }
         let (due, _) = point.next_due().filter(|(due, _)| *due > self.now)?;
         match point.state {
             PointState::Rehydrated if point.rehydrated_until.is_some_and(|until| until <= self.now) => {
@@ -179,6 +186,8 @@ impl Run<'_> {
         }
     }
 
+    /// Calls a point archived again whose copies are gone, or are being made for nobody: while a job waits for them, its
+    /// instance is left alone. What is due for the point is the next run's: a job that was opened meanwhile asks anew.
     async fn end_rehydration(&self, point: &RecoveryPoint) -> Result<(), Fault> {
         self.tools.catalog.move_point(point, PointState::Archived, &PointChange::default()).await?;
         Ok(())
@@ -240,7 +249,7 @@ impl Run<'_> {
 
 /// What is left to do for a point, whatever its retention says.
 enum LeftOver {
-    /// Its readable copy is gone.
+    /// Its readable copy is gone, or nobody waits for it.
     Rehydration,
     /// It is archived, and its segments may be in the backup store as well.
     OldSegments(PlannedAction),

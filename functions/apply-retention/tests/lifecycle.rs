@@ -11,10 +11,12 @@ use std::time::Duration;
 use apply_retention::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
+use expire_recovery_point::Ground;
 use jiff::SignedDuration;
 use permafrost_catalog::JobOutcome;
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::immutability::{Immutability, LockMode};
+use permafrost_domain::instance::SoftDeletion;
 use permafrost_domain::job::{Job, Operation, RehydrationOrder};
 use permafrost_domain::recovery_point::PointState;
 use permafrost_domain::retention::DueAction;
@@ -282,6 +284,58 @@ async fn an_archived_point_is_rehydrated_and_read() {
     vault.tools.catalog.open_job(&other).await.unwrap();
     let fault = rehydrate_point::handle(&vault.tools, JobStep { job: other.id }).await.unwrap_err();
     assert_eq!(fault.code, Code::RecoveryPointArchived);
+}
+
+/// A rehydration that ended before its copies were there keeps its point no longer than while somebody waits: when its
+/// time is over the point is deleted, by its retention as with the data of its instance.
+#[tokio::test]
+async fn a_rehydration_that_was_given_up_keeps_nothing_for_ever() {
+    let deletion = SoftDeletion {
+        requested_at: at("2017-03-01T00:00:00Z"),
+        until: at("2017-03-31T00:00:00Z"),
+        reason: "the shop is closed".to_owned(),
+        by: "arn:aws:iam::1:user/ada".to_owned(),
+    };
+    for (archive_until, deletion) in [(ARCHIVE_UNTIL, None), ("2090-01-01T00:00:00Z", Some(deletion))] {
+        let vault = Vault::new(Immutability::Disabled).await;
+        let catalog = &vault.tools.catalog;
+        let point = vault.commit(BACKUP_UNTIL, Some(archive_until)).await;
+        tier(&vault, point.id, Some(at(WHEN_ARCHIVED)), JobId::new(at(WHEN_ARCHIVED), 1)).await.unwrap();
+        let asked = at("2017-03-01T00:00:00Z");
+        let mut job = Job::queued(JobId::new(asked, 3), Operation::Rehydrate, &vault.instance, asked);
+        job.rehydration = Some(RehydrationOrder {
+            point: point.id,
+            priority: RehydrationPriority::High,
+            days: RehydrationDays::default(),
+        });
+        catalog.open_job(&job).await.unwrap();
+        let step = rehydrate_point::handle(&vault.tools, JobStep { job: job.id }).await;
+        assert_eq!(step, Ok(Progressed::Running));
+        if let Some(deletion) = &deletion {
+            catalog.soft_delete(vault.instance.id, deletion).await.unwrap();
+        }
+        assert_eq!(plan(&vault, WHEN_EXPIRED).await, Ok(Vec::new()));
+        assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating, "somebody waits for it");
+
+        catalog.close_job(job.id, &JobOutcome::Cancelled, asked).await.unwrap();
+        let items = plan(&vault, "2017-04-01T01:30:00Z").await.unwrap();
+        assert!(items.iter().all(|item| item.point != point.id), "{items:?}");
+        assert_eq!(vault.point(point.id).await.state, PointState::Archived);
+        // What an earlier run does is done.
+        for item in items {
+            catalog.close_job(item.job, &JobOutcome::Cancelled, asked).await.unwrap();
+        }
+        let items = plan(&vault, "2017-04-01T02:30:00Z").await.unwrap();
+        let item = items.iter().find(|item| item.point == point.id).expect("the next run deletes it");
+        let ground = match item.ground {
+            apply_retention::Ground::Retention => Ground::Retention,
+            apply_retention::Ground::DataDeletion => Ground::DataDeletion,
+        };
+        let (job, instance, point_id, now) = (item.job, item.instance, point.id, item.now);
+        let input = expire_recovery_point::Input { job, instance, point: point_id, ground, now };
+        expire_recovery_point::handle(&vault.tools, input).await.unwrap();
+        assert_eq!(vault.objects(&point).await, BTreeMap::new());
+    }
 }
 
 /// The sweeper deletes what no point names and what runs have left that ended without a commit: after a week, and not

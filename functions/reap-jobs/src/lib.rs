@@ -3,15 +3,16 @@
 //! Every path of a state machine closes its job, but an execution that is stopped, or outlives its own limits, takes no
 //! path at all. A job is ended here when its execution has ended, or there is none, and it was asked for long enough
 //! ago that the execution would have begun and CloseJob would be through. A backup is abandoned first, as its own
-//! machine would have done; one that has committed after all is left to its commit.
+//! machine would have done; one that has committed after all is left to its commit. A job that cannot be read or ended
+//! keeps no other from being ended, and is what the run fails with.
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
 use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::{JobOutcome, OpenJob};
+use permafrost_domain::fault::Retry;
 use permafrost_domain::job::Operation;
 use permafrost_domain::{Code, Fault};
-use permafrost_function::config::variable;
 use permafrost_function::{Tools, clock};
 use serde::{Deserialize, Serialize};
 
@@ -42,46 +43,71 @@ enum Execution {
     None,
 }
 
-/// Ends the jobs whose execution is gone.
+/// Ends the jobs whose execution is gone. `prefix` is what the ARNs of all executions begin with, up to the name of the
+/// state machine in this vault.
 ///
 /// # Errors
 /// The catalog or Step Functions does not answer; a record cannot be decoded.
-pub async fn handle(tools: &Tools, _: Input) -> Result<Output, Fault> {
+pub async fn handle(tools: &Tools, prefix: &str, _: Input) -> Result<Output, Fault> {
     let client = Client::new(&tools.sdk);
-    let prefix = variable("EXECUTION_ARN_PREFIX")?;
     let now = clock::now();
     let mut output = Output::default();
+    let mut first_fault = None;
     let mut next = None;
     loop {
         let page = tools.catalog.open_jobs(PAGE, next.as_deref()).await?;
         for job in &page.items {
             output.open += 1;
-            if job.opened_at.saturating_add(GRACE).unwrap_or(Timestamp::MAX) > now {
-                continue;
-            }
-            let fault = match execution(&client, &arn(tools, job, &prefix).await?).await? {
-                Execution::Running => continue,
-                Execution::Ended(status) => {
-                    format!("the execution ended as {status} and did not close the job")
+            match look_at(tools, &client, prefix, job, now).await {
+                Ok(Found::Alive) => {}
+                Ok(Found::Ended) => output.ended += 1,
+                Err(fault) if fault.code.retry() == Retry::Later => return Err(fault),
+                Err(fault) => {
+                    tracing::error!(job = %job.job, code = %fault.code, "{fault}");
+                    first_fault.get_or_insert(fault);
                 }
-                Execution::None => "there is no execution of the job".to_owned(),
-            };
-            end(tools, job, Fault::new(Code::FunctionFailed, fault), now).await?;
-            output.ended += 1;
+            }
         }
         next = page.next;
         if next.is_none() {
             tracing::info!(open = output.open, ended = output.ended, "reaped");
-            return Ok(output);
+            return first_fault.map_or(Ok(output), Err);
         }
     }
 }
 
-/// The execution of a job: the one that its record names, or the one that bears its name.
-async fn arn(tools: &Tools, job: &OpenJob, prefix: &str) -> Result<String, Fault> {
+/// What was found of a job that is listed as open.
+enum Found {
+    /// It is carried out, or may be about to; or it has just ended.
+    Alive,
+    /// It was not carried out any more, and was ended.
+    Ended,
+}
+
+/// Ends `job` where its execution is gone.
+async fn look_at(
+    tools: &Tools,
+    client: &Client,
+    prefix: &str,
+    job: &OpenJob,
+    now: Timestamp,
+) -> Result<Found, Fault> {
+    if job.opened_at.saturating_add(GRACE).unwrap_or(Timestamp::MAX) > now {
+        return Ok(Found::Alive);
+    }
     let record = tools.catalog.job_record(job.job).await?;
+    // The list is a moment behind.
+    if record.status.has_ended() {
+        return Ok(Found::Alive);
+    }
     let named = || format!("{prefix}{}:{}", machine(job.operation), job.job);
-    Ok(record.execution.unwrap_or_else(named))
+    let message = match execution(client, &record.execution.unwrap_or_else(named)).await? {
+        Execution::Running => return Ok(Found::Alive),
+        Execution::Ended(status) => format!("the execution ended as {status} and did not close the job"),
+        Execution::None => "there is no execution of the job".to_owned(),
+    };
+    end(tools, job, Fault::new(Code::FunctionFailed, message), now).await?;
+    Ok(Found::Ended)
 }
 
 /// The state machine whose executions bear the names of such jobs.

@@ -1,6 +1,14 @@
 //! The Lambda function `reap-jobs`.
 
+use permafrost_function::Tools;
+use permafrost_function::config::variable;
+use reap_jobs::Input;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    permafrost_function::run(reap_jobs::handle).await
+    let prefix = variable("EXECUTION_ARN_PREFIX")?;
+    permafrost_function::run(async |tools: &Tools, input: Input| {
+        reap_jobs::handle(tools, &prefix, input).await
+    })
+    .await
 }

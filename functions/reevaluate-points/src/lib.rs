@@ -4,7 +4,8 @@
 //! Order of effects, point by point: the periods that it is the first of are claimed; its objects are locked for the
 //! longer time; the catalog is told of the new retention; then until when it is locked. A point whose objects are locked
 //! longer than the catalog says is safe, the other way round it would not be. Every step may be repeated: a point
-//! that says already what the policy says is left alone.
+//! that says already that this revision of the policy has decided is left alone, and costs no more than its place in
+//! the list. So each call gets further than the one before, however many points there are.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use permafrost_catalog::Shortening;
 use permafrost_domain::policy::Policy;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
-use permafrost_domain::retention::{StampedRetention, reevaluate};
+use permafrost_domain::retention::reevaluate;
 use permafrost_domain::wire::MAX_PAGE;
 use permafrost_domain::{Code, Fault, InstanceId};
 use permafrost_function::lock::extend_lock;
@@ -22,6 +23,9 @@ use tokio::time::Instant;
 
 /// How long one call works before it asks to be called again; a function lives 900 s.
 const WORKS: Duration = Duration::from_mins(10);
+
+/// How many points one call looks at.
+pub const SLICE: usize = 200;
 
 /// Gives points their new retention, for some minutes.
 ///
@@ -38,9 +42,10 @@ pub async fn handle(tools: &Tools, step: InstanceStep) -> Result<Progressed, Fau
     };
     let policy = tools.catalog.policy(policy).await?;
     let mut points = points(tools, step.instance).await?;
+    points.retain(|point| point.retention.policy != Some(policy.stamp()));
     points.sort_by_key(|point| (point.consistent_at, point.id));
-    for point in &points {
-        if begun.elapsed() > WORKS {
+    for (looked_at, point) in points.iter().enumerate() {
+        if looked_at == SLICE || begun.elapsed() > WORKS {
             return Ok(Progressed::Running);
         }
         tools.check_not_cancelled(step.job).await?;
@@ -67,9 +72,6 @@ async fn look_again(
         verdict = reevaluate(point, &policy.spec, immutability, &taken.union(&lost).copied().collect());
     }
     verdict.retention.policy = Some(policy.stamp());
-    if is_said_already(point, &verdict.retention) {
-        return Ok(());
-    }
     let stamped = RecoveryPoint { retention: verdict.retention, ..point.clone() };
     // Its locks are as long as what is stamped on it already.
     let locked_until =
@@ -87,13 +89,6 @@ async fn look_again(
 fn is_longer(after: &RecoveryPoint, before: &RecoveryPoint) -> bool {
     let (after, before) = (&after.retention, &before.retention);
     after.deleted_on() > before.deleted_on() || after.backup_store_until > before.backup_store_until
-}
-
-/// Whether a point has the retention already, whatever reasons were given for it then.
-fn is_said_already(point: &RecoveryPoint, retention: &StampedRetention) -> bool {
-    let there = &point.retention;
-    (there.rule, there.backup_store_until, there.archive, there.policy)
-        == (retention.rule, retention.backup_store_until, retention.archive, retention.policy)
 }
 
 /// The points of the instance that are not deleted or being deleted.

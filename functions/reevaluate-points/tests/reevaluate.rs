@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use jiff::SignedDuration;
+use permafrost_catalog::Seed;
 use permafrost_domain::immutability::Immutability;
 use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::policy::{Policy, PolicySpec};
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::retention::RuleName;
-use permafrost_domain::{JobId, PolicyId};
+use permafrost_domain::{JobId, PointId, PolicyId};
 use permafrost_function::step::{InstanceStep, Progressed};
 use permafrost_testing::{Vault, at};
 
@@ -113,4 +115,41 @@ async fn without_a_policy_nothing_changes() {
     let fault = reevaluate_points::handle(&vault.tools, step).await.unwrap_err();
     assert_eq!(fault.code, permafrost_domain::Code::PolicyNotFound);
     assert_eq!(vault.point(point.id).await, before);
+}
+
+/// However many points there are, each call looks at some of them, the oldest first, and gets further than the one
+/// before; the last one says that all are done.
+#[tokio::test]
+async fn many_points_are_done_in_slices() {
+    let vault = Vault::new(Immutability::Disabled).await;
+    let first = vault.point(vault.commit("2016-04-01T00:00:00Z", None).await.id).await;
+    let points = (2..reevaluate_points::SLICE + 50).map(|n| {
+        let consistent_at = first.consistent_at + SignedDuration::from_secs(i64::try_from(n).unwrap());
+        let id = PointId::of_backup(JobId::new(consistent_at, n as u128));
+        let point = RecoveryPoint { id, consistent_at, job: id.backup_job(), ..first.clone() };
+        Seed::Point(Box::new(point))
+    });
+    vault.tools.catalog.seed(points).await.unwrap();
+    let policy = put_under(&vault, FIVE_YEARS_FOR_THE_FIRST).await;
+    let now = at("2016-06-01T00:00:00Z");
+    let job = Job::queued(JobId::new(now, 1), Operation::ChangePolicy, &vault.instance, now);
+    vault.tools.catalog.open_job(&job).await.unwrap();
+    let step = InstanceStep { job: job.id, instance: vault.instance.id };
+    // With the first and the newest point of the vault there are 50 more than one call looks at.
+    let slice = reevaluate_points::SLICE;
+    for (expected, done) in [(Progressed::Running, slice), (Progressed::Done, slice + 50)] {
+        assert_eq!(reevaluate_points::handle(&vault.tools, step).await, Ok(expected));
+        let (mut stamped, mut next) = (0, None);
+        loop {
+            let page = vault.tools.catalog.points(vault.instance.id, 100, next.as_deref()).await.unwrap();
+            let of_policy = |point: &&RecoveryPoint| point.retention.policy == Some(policy.stamp());
+            stamped += page.items.iter().filter(of_policy).count();
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(stamped, done);
+    }
+    assert_eq!(vault.point(first.id).await.retention.rule, RuleName::Yearly);
 }

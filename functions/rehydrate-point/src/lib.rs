@@ -2,8 +2,8 @@
 //!
 //! Order of effects: a readable copy of every segment is asked for, then the catalog says `Rehydrating`; when all copies
 //! are there, it says `Rehydrated`, until the first of them goes. Asked again, the step asks for nothing that is being
-//! made. A point that is readable and should be for longer gets its copies prolonged first, so that it does not cease to
-//! be readable.
+//! made. Copies that go too soon for this job, since another one has asked for them, are prolonged before it is done. A
+//! point that is readable stays `Rehydrated` while that is done: somebody may be reading it.
 
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -36,16 +36,14 @@ pub async fn handle(tools: &Tools, step: JobStep) -> Result<Progressed, Fault> {
             tools.catalog.move_point(&point, PointState::Rehydrating, &PointChange::default()).await?;
             Ok(Progressed::Running)
         }
-        PointState::Rehydrating => look(tools, &point, order(&job, &point)?).await,
+        PointState::Rehydrating => end(tools, &point, &job).await,
         PointState::Rehydrated => {
-            if !is_too_short(&job, &point, clock::now()) {
-                return Ok(Progressed::Done);
+            let until = point.rehydrated_until.unwrap_or(Timestamp::MIN);
+            if is_too_short(&job, until, clock::now()) {
+                prolong(tools, &point, &job).await
+            } else {
+                Ok(Progressed::Done)
             }
-            ask(tools, &point, order(&job, &point)?).await?;
-            let change = PointChange::default();
-            let point = tools.catalog.move_point(&point, PointState::Archived, &change).await?;
-            tools.catalog.move_point(&point, PointState::Rehydrating, &change).await?;
-            Ok(Progressed::Running)
         }
         PointState::Archiving | PointState::Expiring | PointState::Expired | PointState::Damaged => {
             let message = format!("the recovery point is {:?}", point.state);
@@ -71,15 +69,43 @@ fn order(job: &Job, point: &RecoveryPoint) -> Result<RehydrationOrder, Fault> {
     })
 }
 
-/// Whether the point is not readable for as long as the job wants it.
-fn is_too_short(job: &Job, point: &RecoveryPoint, now: Timestamp) -> bool {
-    let until = point.rehydrated_until.unwrap_or(Timestamp::MIN);
+/// Whether copies that go at `until` go before the job wants that.
+fn is_too_short(job: &Job, until: Timestamp, now: Timestamp) -> bool {
     let wanted = match (job.operation, job.rehydration) {
         // S3's copies go at midnight: a day less than asked for is what was asked for.
         (Operation::Rehydrate, Some(order)) => order.days.end(job.created_at).saturating_sub(ENOUGH / 2),
         _ => now.saturating_add(ENOUGH),
     };
     until < wanted.unwrap_or(now)
+}
+
+/// Ends the rehydration of a point whose copies are there, for as long as the job wants them.
+async fn end(tools: &Tools, point: &RecoveryPoint, job: &Job) -> Result<Progressed, Fault> {
+    let order = order(job, point)?;
+    let Some(until) = readable_until(tools, point, order).await? else { return Ok(Progressed::Running) };
+    if is_too_short(job, until, clock::now()) {
+        ask(tools, point, order).await?;
+        return Ok(Progressed::Running);
+    }
+    let next = until.min(point.retention.deleted_on());
+    let change =
+        PointChange { rehydrated_until: Some(until), next_due: NextDue::At(next), ..PointChange::default() };
+    tools.catalog.move_point(point, PointState::Rehydrated, &change).await?;
+    Ok(Progressed::Done)
+}
+
+/// Makes a rehydrated point readable for longer. Where its copies have gone meanwhile they are made again.
+async fn prolong(tools: &Tools, point: &RecoveryPoint, job: &Job) -> Result<Progressed, Fault> {
+    let order = order(job, point)?;
+    ask(tools, point, order).await?;
+    if let Some(until) = readable_until(tools, point, order).await? {
+        tools.catalog.prolong_rehydration(point, until).await?;
+        return Ok(Progressed::Done);
+    }
+    let change = PointChange::default();
+    let point = tools.catalog.move_point(point, PointState::Archived, &change).await?;
+    tools.catalog.move_point(&point, PointState::Rehydrating, &change).await?;
+    Ok(Progressed::Running)
 }
 
 /// Asks for a copy of every segment, for as many days as the order says.
@@ -93,8 +119,12 @@ async fn ask(tools: &Tools, point: &RecoveryPoint, order: RehydrationOrder) -> R
     Ok(for_each(&tools.archive, &segments, ask).await?)
 }
 
-/// Whether every segment can be read; asks for a copy where there is none and none is being made.
-async fn look(tools: &Tools, point: &RecoveryPoint, order: RehydrationOrder) -> Result<Progressed, Fault> {
+/// Until when every segment can be read, where it can; asks for a copy where there is none and none is being made.
+async fn readable_until(
+    tools: &Tools,
+    point: &RecoveryPoint,
+    order: RehydrationOrder,
+) -> Result<Option<Timestamp>, Fault> {
     let (layout, archive) = archive(tools, point).await?;
     let tier = order.priority.tier(archive.class);
     let segments: Vec<_> = archive.segments.iter().map(ObjectVersion::from).collect();
@@ -106,20 +136,15 @@ async fn look(tools: &Tools, point: &RecoveryPoint, order: RehydrationOrder) -> 
     while let Some((segment, state)) = states.next().await {
         match state? {
             Rehydration::Until(until) => first_end = first_end.min(until),
-            Rehydration::Ongoing => return Ok(Progressed::Running),
+            Rehydration::Ongoing => return Ok(None),
             Rehydration::Frozen => {
                 tools.archive.rehydrate(&layout, segment, tier, order.days).await?;
-                return Ok(Progressed::Running);
+                return Ok(None);
             }
         }
     }
     // A point without rows has no segments, and is readable for as long as was asked for.
-    let until = if first_end == Timestamp::MAX { order.days.end(clock::now()) } else { first_end };
-    let next = until.min(point.retention.deleted_on());
-    let change =
-        PointChange { rehydrated_until: Some(until), next_due: NextDue::At(next), ..PointChange::default() };
-    tools.catalog.move_point(point, PointState::Rehydrated, &change).await?;
-    Ok(Progressed::Done)
+    Ok(Some(if first_end == Timestamp::MAX { order.days.end(clock::now()) } else { first_end }))
 }
 
 /// Where the segments of the point are.

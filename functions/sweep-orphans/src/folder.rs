@@ -85,12 +85,13 @@ impl Folder {
             && self.found.iter().all(|(place, found)| is_known(*place, &found.object.key))
     }
 
-    /// What is not among the objects of its point.
+    /// What is not among the objects of its point. A list of what is to be deleted is not among them either, but belongs
+    /// to whoever deletes the point, and may be about to.
     pub(crate) fn unnamed(&self, named: &PointObjects) -> Vec<InStore> {
         let in_backup: BTreeSet<&ObjectVersion> = named.hot().chain(&named.segments).collect();
         let in_archive: BTreeSet<&ObjectVersion> = named.archived.iter().collect();
         let is_named = |(place, found): &&InStore| match place {
-            Place::Backup => in_backup.contains(&found.object),
+            Place::Backup => found.object.key == PointLayout::EXPIRY || in_backup.contains(&found.object),
             Place::Archive => in_archive.contains(&found.object),
         };
         self.found.iter().filter(|found| !is_named(found)).cloned().collect()

@@ -3,11 +3,11 @@
 //! This is the one place that finds objects by listing, so it deletes only what it has evidence against, and nothing
 //! that is younger than a week. For each point's folder the catalog is asked after the list was read:
 //! - the point is there: what neither its manifest nor `archive.json` names goes. A point that is being moved or deleted
-//!   is left to whoever does that, as are the old segments of one that was archived;
+//!   is left to whoever does that, as are the old segments of one that was archived, and a list of what is to be deleted;
 //! - the point is deleted: everything goes;
-//! - there is no such point, and its backup job has ended: everything goes;
-//! - there is no such point, and its job runs, or nobody knows it: everything stays. Where a catalog was lost, every
-//!   folder looks like that.
+//! - there is no such point, and its backup job has failed or was cancelled: everything goes;
+//! - there is no such point, and its job runs, or nobody knows it, or it has completed, and so made a point: everything
+//!   stays. Where a catalog was lost, every folder looks like that.
 //!
 //! What cannot be read ends the sweep. A locked object is left. Each run takes the instances whose turn it is, so that
 //! all are looked at within a day.
@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use permafrost_domain::job::JobStatus;
 use permafrost_domain::recovery_point::PointState;
 use permafrost_domain::{Code, Fault, InstanceId};
 use permafrost_function::Tools;
@@ -66,7 +67,8 @@ pub struct Output {
     pub deleted: u64,
     /// Versions that nothing names, and that a lock keeps.
     pub locked: u64,
-    /// Folders of which the catalog knows neither point nor job: if there are any, the catalog may have lost records.
+    /// Folders of which the catalog knows neither a point nor a job that made none: if there are any, the catalog may
+    /// have lost records.
     pub unknown: u64,
     /// Instances that were not looked at, since time was up; they come first when it is their turn again.
     pub left: u64,
@@ -141,17 +143,21 @@ async fn orphans(tools: &Tools, folder: &Folder, output: &mut Output) -> Result<
         },
         Err(fault) if fault.code == Code::RecoveryPointNotFound => {
             match tools.catalog.job_status(id.backup_job()).await.map_err(Fault::from) {
-                Ok(status) if status.has_ended() => Ok(folder.everything()),
-                Ok(_) => Ok(Vec::new()),
-                Err(fault) if fault.code == Code::JobNotFound => {
-                    output.unknown += 1;
-                    Ok(Vec::new())
-                }
+                Ok(JobStatus::Failed | JobStatus::Cancelled) => Ok(folder.everything()),
+                Ok(status) if !status.has_ended() => Ok(Vec::new()),
+                Ok(_) => Ok(unknown(output)),
+                Err(fault) if fault.code == Code::JobNotFound => Ok(unknown(output)),
                 Err(fault) => Err(fault),
             }
         }
         Err(fault) => Err(fault),
     }
+}
+
+/// Counts a folder of which the catalog does not know what it is; nothing of it goes.
+fn unknown(output: &mut Output) -> Vec<InStore> {
+    output.unknown += 1;
+    Vec::new()
 }
 
 async fn delete(

@@ -6,9 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use permafrost_domain::job::{Job, JobStatus};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_tests::support::{Aws, Cli, Database, Stack};
-use serde_json::json;
 
-use super::support::{ended, now, policy, put_under};
+use super::support::{lifecycle_turn, now, policy, put_under, run_lifecycle, versions};
 
 /// A point whose time in the backup store is over is archived; it is restored from there, once it is rehydrated; when its
 /// time in the archive store is over it is deleted, with every object, but for the newest, which stays.
@@ -24,6 +23,7 @@ async fn points_are_archived_restored_from_there_and_deleted() {
     cli.backup(name).await;
     let points = cli.points(name).await;
     assert_eq!(states(&points), [PointState::Available; 2]);
+    let _turn = lifecycle_turn().await;
     for point in &points {
         overdue(point, "#retention.backup_store_until").await;
     }
@@ -82,28 +82,4 @@ async fn overdue(point: &RecoveryPoint, attribute: &str) {
         .send()
         .await;
     update.unwrap_or_else(|error| panic!("the point cannot be changed: {error:?}"));
-}
-
-/// Runs the lifecycle once.
-async fn run_lifecycle() {
-    let other = Stack::get().output("ScheduledBackupsStateMachineArn");
-    let machine = other.replace("-scheduled-backups", "-lifecycle");
-    let started = Aws::root()
-        .sfn()
-        .start_execution()
-        .state_machine_arn(machine)
-        .input(json!({}).to_string())
-        .send()
-        .await;
-    let started = started.unwrap_or_else(|error| panic!("the machine cannot be started: {error:?}"));
-    ended(&started.execution_arn).await;
-}
-
-/// The keys of all versions of a point's objects in a bucket.
-async fn versions(bucket: &str, point: &RecoveryPoint) -> Vec<String> {
-    let prefix = format!("instances/{}/points/{}/", point.instance, point.id);
-    let listed = Aws::root().s3().list_object_versions().bucket(bucket).prefix(prefix).send().await;
-    let listed = listed.unwrap_or_else(|error| panic!("the bucket cannot be listed: {error:?}"));
-    assert_eq!(listed.is_truncated, Some(false), "a page holds them");
-    listed.versions().iter().filter_map(|version| version.key().map(str::to_owned)).collect()
 }

@@ -1,11 +1,14 @@
-//! A policy of a test's own, and a firing of its schedule.
+//! A policy of a test's own, a firing of its schedule, and runs of the lifecycle.
 
+use std::fs::File;
 use std::time::Duration;
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use jiff::{SignedDuration, Timestamp};
+use permafrost_catalog::Catalog;
 use permafrost_domain::job::Job;
 use permafrost_domain::policy::Policy;
+use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_tests::support::{Aws, Cli, Stack, unique};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -70,4 +73,46 @@ pub(crate) async fn backups(cli: &Cli, instance: &str) -> Vec<Job> {
     let since = (now() - SignedDuration::from_hours(24)).to_string();
     let jobs: Vec<Job> = cli.ask(&["job", "list", "--instance", instance, "--since", &since]).await;
     jobs.into_iter().filter(|job| job.backup.is_some()).collect()
+}
+
+/// The vault's catalog, for arranging and for looking at what no route shows.
+pub(crate) fn catalog() -> Catalog {
+    Catalog::new(Aws::root().dynamodb(), &Stack::get().table)
+}
+
+/// Waits until no other test runs the lifecycle, and keeps others from it until it is dropped: a run acts on whatever is
+/// due in the vault, and leaves alone what another run acts on.
+pub(crate) async fn lifecycle_turn() -> File {
+    let path = Stack::directory().join("lifecycle.lock");
+    let lock = move || {
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    };
+    let locked = tokio::task::spawn_blocking(lock).await.expect("locking does not panic");
+    locked.expect("the stack's directory takes a file")
+}
+
+/// Runs the lifecycle once.
+pub(crate) async fn run_lifecycle() {
+    let other = Stack::get().output("ScheduledBackupsStateMachineArn");
+    let machine = other.replace("-scheduled-backups", "-lifecycle");
+    let started = Aws::root()
+        .sfn()
+        .start_execution()
+        .state_machine_arn(machine)
+        .input(json!({}).to_string())
+        .send()
+        .await;
+    let started = started.unwrap_or_else(|error| panic!("the machine cannot be started: {error:?}"));
+    ended(&started.execution_arn).await;
+}
+
+/// The keys of all versions of a point's objects in a bucket.
+pub(crate) async fn versions(bucket: &str, point: &RecoveryPoint) -> Vec<String> {
+    let prefix = format!("instances/{}/points/{}/", point.instance, point.id);
+    let listed = Aws::root().s3().list_object_versions().bucket(bucket).prefix(prefix).send().await;
+    let listed = listed.unwrap_or_else(|error| panic!("the bucket cannot be listed: {error:?}"));
+    assert_eq!(listed.is_truncated, Some(false), "a page holds them");
+    listed.versions().iter().filter_map(|version| version.key().map(str::to_owned)).collect()
 }
