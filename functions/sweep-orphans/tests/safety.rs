@@ -27,7 +27,7 @@ async fn archived(vault: &Vault) -> TestPoint {
     let point = vault.commit(BACKUP_UNTIL, Some(ARCHIVE_UNTIL)).await;
     let job = JobId::new(at(WHEN_ARCHIVED), 1);
     let step = PointStep { job, instance: vault.instance.id, point: point.id, now: Some(at(WHEN_ARCHIVED)) };
-    assert_eq!(tier_to_archive::handle(&vault.tools, step).await, Ok(Progressed::Done));
+    assert_eq!(Box::pin(tier_to_archive::handle(&vault.tools, step)).await, Ok(Progressed::Done));
     point
 }
 
@@ -39,11 +39,8 @@ async fn what_a_point_names_stays_in_every_state() {
     for state in PointState::ALL.into_iter().filter(|state| *state != PointState::Expired) {
         let is_archived =
             matches!(state, PointState::Archived | PointState::Rehydrating | PointState::Rehydrated);
-        let point = if is_archived {
-            Box::pin(archived(&vault)).await
-        } else {
-            vault.commit(ARCHIVE_UNTIL, None).await
-        };
+        let point =
+            if is_archived { archived(&vault).await } else { vault.commit(ARCHIVE_UNTIL, None).await };
         let record = RecoveryPoint { state, ..vault.point(point.id).await };
         vault.tools.catalog.seed([Seed::Point(Box::new(record))]).await.unwrap();
         let named = vault.objects(&point).await;
@@ -114,7 +111,7 @@ async fn a_point_whose_record_is_lost_keeps_its_objects() {
 async fn what_cannot_be_read_is_not_swept() {
     for damage in Damage::ALL {
         let vault = Vault::new(Immutability::Disabled).await;
-        let point = Box::pin(archived(&vault)).await;
+        let point = archived(&vault).await;
         leave_segment(&vault, &point).await;
         let (_, running) = running_backup(&vault, &point.manifest).await;
         let code = damage.does(&vault, &point, running.id).await;

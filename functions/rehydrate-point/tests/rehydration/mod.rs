@@ -38,7 +38,7 @@ pub(crate) async fn archived(vault: &Vault) -> TestPoint {
     let point = vault.commit(BACKUP_UNTIL, Some(ARCHIVE_UNTIL)).await;
     let job = JobId::new(at(WHEN_ARCHIVED), 1);
     let step = PointStep { job, instance: vault.instance.id, point: point.id, now: Some(at(WHEN_ARCHIVED)) };
-    assert_eq!(tier_to_archive::handle(&vault.tools, step).await, Ok(Progressed::Done));
+    assert_eq!(Box::pin(tier_to_archive::handle(&vault.tools, step)).await, Ok(Progressed::Done));
     point
 }
 
