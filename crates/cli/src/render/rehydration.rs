@@ -50,7 +50,7 @@ Archive class:  deep_archive
 Retrieval tier: Standard
 Takes at most:  12 h 0 min
 Costs about:    $3.31: $2.16 to retrieve it, $1.15 to keep the copy
-                by the list of us-east-1 of 2026-01-01, before taxes and discounts
+                by the list of us-east-1 of 2026-06-05, before taxes and discounts
 "
         );
     }
