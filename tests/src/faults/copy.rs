@@ -65,8 +65,7 @@ impl Variant {
     pub const FAULTY: Self = Self {
         word: "faulty",
         holder_lifetime: Duration::from_mins(1),
-        // Longer than all tries of a task, twice.
-        snapshot_limit: Duration::from_secs(75),
+        snapshot_limit: Duration::from_secs(40),
         task_bytes: None,
         post_data_time: Duration::from_secs(2),
     };

@@ -38,6 +38,7 @@ async fn a_backup_whose_holder_dies_while_data_is_read_never_commits() {
 
 /// All data was read when the holder died, and nobody knows whether its locks were held until then: the backup finds
 /// out by its lease.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_whose_holder_is_silent_at_the_end_never_commits() {
     let arranged = Arranged::new("crash-silent").await;
     let (job, [waiting]) =
@@ -51,6 +52,7 @@ async fn a_backup_whose_holder_is_silent_at_the_end_never_commits() {
 }
 
 /// A backup that takes longer than its snapshot may live fails with `SnapshotExpired`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_outlives_its_snapshot_never_commits() {
     let arranged = Arranged::new("crash-expired").await;
     let late = Variant::FAULTY.snapshot_limit + Duration::from_secs(2);
@@ -62,6 +64,7 @@ async fn a_backup_that_outlives_its_snapshot_never_commits() {
 
 /// Nobody tells the holder to let go, since `release-snapshot` always dies. On AWS the backup is given up then, and
 /// the holder learns it; the emulator waits for the snapshot's end, whose fault is the job's there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_is_never_told_lets_go_by_itself() {
     let arranged = Arranged::new("crash-release").await;
     let (job, [killed]) = arranged.backup([Rule::kill("release-snapshot", Kill::Before)]);
@@ -70,16 +73,6 @@ async fn a_holder_that_is_never_told_lets_go_by_itself() {
     let code = job.fault.as_ref().expect("a failed job has a fault").code;
     assert!([Code::FunctionFailed, Code::SnapshotExpired].contains(&code), "{job:#?}");
     arranged.assert_failed_backup(&job, code).await;
-}
-
-/// Side by side: they wait for leases and lifetimes, the better part of a minute each.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn backups_that_find_out_by_waiting_never_commit() {
-    tokio::join!(
-        a_backup_whose_holder_is_silent_at_the_end_never_commits(),
-        a_backup_that_outlives_its_snapshot_never_commits(),
-        a_holder_that_is_never_told_lets_go_by_itself(),
-    );
 }
 
 /// The lane whose function takes the snapshot.

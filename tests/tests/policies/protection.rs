@@ -85,8 +85,11 @@ async fn deleted_data_can_be_had_back() {
 #[tokio::test]
 async fn a_point_is_held_and_released() {
     let cli = Cli::operator();
-    let database = protected(&cli, "held").await;
+    let database = Database::create("held").await;
+    database.run_as_owner("CREATE TABLE coin AS SELECT i FROM generate_series(1, 1000) i").await;
     let name = database.name.as_str();
+    cli.protect(&database.protection()).await;
+    cli.backup(name).await;
     let point = cli.points(name).await.remove(0);
     let id = point.id.to_string();
     let versions = versions(&point).await;
