@@ -325,7 +325,8 @@ impl Report {
             let _ = writeln!(
                 text,
                 "| {} | {:.2} | {:.2} to {:.2} | {} | {:.1} | {:.1} | {} |",
-                result.name,
+                // A pipe between programs is none between cells.
+                result.name.replace('|', "\\|"),
                 result.median,
                 result.min,
                 result.max,
