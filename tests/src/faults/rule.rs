@@ -158,9 +158,9 @@ impl Injection {
     /// Waits until it has been carried out.
     ///
     /// # Panics
-    /// It is not, within a minute.
+    /// It is not, within three minutes.
     pub async fn wait_until_fired(&self) {
-        for _ in 0..600 {
+        for _ in 0..1800 {
             if self.fired() > 0 {
                 return;
             }
