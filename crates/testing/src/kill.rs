@@ -21,6 +21,28 @@ pub enum Moment {
     After,
 }
 
+/// One death of a crash matrix.
+#[derive(Debug)]
+pub struct Death<'a> {
+    /// What it is called where something does not hold.
+    pub name: String,
+    kill: &'a Kill,
+    call: usize,
+    moment: Moment,
+}
+
+impl Death<'_> {
+    /// From now on the process dies at its call.
+    pub fn arm(&self) {
+        self.kill.arm(self.call, self.moment);
+    }
+
+    /// Whether there were as many calls.
+    pub fn has_struck(&self) -> bool {
+        self.kill.has_struck()
+    }
+}
+
 /// Fails the n-th call of all clients that have it, and every call after it, until it is armed anew.
 #[derive(Debug, Clone, Default)]
 pub struct Kill(Arc<Mutex<Armed>>);
@@ -46,6 +68,27 @@ impl Storable for CallNumber {
 }
 
 impl Kill {
+    /// The crash matrix: calls `live` for a death at every call, before the call and after its effect, until there are
+    /// no more calls. How many deaths there were.
+    ///
+    /// `live` makes what it needs, arms the death, does what is to die, goes on where that died, and looks at the end:
+    /// it is the same without a death, with which both passes end.
+    pub async fn every_death(&self, mut live: impl AsyncFnMut(&Death<'_>)) -> usize {
+        let mut deaths = 0;
+        for moment in [Moment::Before, Moment::After] {
+            for call in 0.. {
+                let name = format!("died {moment:?} call {call}");
+                // What is to die is as large as a whole function.
+                Box::pin(live(&Death { name, kill: self, call, moment })).await;
+                if !self.has_struck() {
+                    break;
+                }
+                deaths += 1;
+            }
+        }
+        deaths
+    }
+
     /// Dies at the call `at` from now on, counted from 0.
     pub fn arm(&self, at: usize, moment: Moment) {
         *self.armed() = Armed { at, moment, calls: 0 };

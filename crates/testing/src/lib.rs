@@ -18,6 +18,7 @@ use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::policy::Policy;
 use permafrost_domain::recovery_point::RecoveryPoint;
 use permafrost_domain::tiering::ArchiveClass;
+use permafrost_domain::wire::MAX_PAGE;
 use permafrost_domain::{InstanceId, JobId, PointId};
 use permafrost_emulator::Emulator;
 use permafrost_function::Tools;
@@ -25,8 +26,8 @@ use permafrost_function::clock::Clock;
 use permafrost_function::config::Config;
 use permafrost_vault::Store;
 
-pub use kill::{Kill, Moment};
-pub use point::{Locks, TestPoint};
+pub use kill::{Death, Kill, Moment};
+pub use point::{Locks, TestPoint, source};
 
 const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
 
@@ -46,7 +47,7 @@ pub struct Vault {
     s3: aws_sdk_s3::Client,
     sdk: SdkConfig,
     config: Config,
-    points: AtomicU32,
+    commits: AtomicU32,
 }
 
 /// One of the two stores.
@@ -109,7 +110,7 @@ impl Vault {
             s3.create_bucket().bucket(bucket).object_lock_enabled_for_bucket(true).send().await.unwrap();
         }
         Catalog::create(aws_sdk_dynamodb::Client::new(&sdk), &config.table_name).await.unwrap();
-        Self { instance: instance(), tools, s3, sdk, config, points: AtomicU32::new(0) }
+        Self { instance: instance(), tools, s3, sdk, config, commits: AtomicU32::new(0) }
     }
 
     /// Tools whose process dies at a call.
@@ -127,6 +128,19 @@ impl Vault {
     /// The point as it is now.
     pub async fn point(&self, id: PointId) -> RecoveryPoint {
         self.tools.catalog.point(self.instance.id, id).await.unwrap()
+    }
+
+    /// Every point that was ever committed, the newest first.
+    pub async fn points(&self) -> Vec<RecoveryPoint> {
+        let (mut points, mut next) = (Vec::new(), None);
+        loop {
+            let page = self.tools.catalog.points(self.instance.id, MAX_PAGE, next.as_deref()).await.unwrap();
+            points.extend(page.items);
+            next = page.next;
+            if next.is_none() {
+                return points;
+            }
+        }
     }
 
     /// How many versions there are of each object of a point, by store and name.

@@ -63,7 +63,7 @@ impl Vault {
         archive_until: Option<&str>,
         locks: Locks,
     ) -> TestPoint {
-        let number = self.points.fetch_add(1, Ordering::Relaxed);
+        let number = self.commits.fetch_add(1, Ordering::Relaxed);
         let consistent_at = at("2016-01-01T00:00:00Z") + SignedDuration::from_secs(i64::from(number));
         let job = JobId::new(consistent_at, u128::from(number));
         let id = PointId::of_backup(job);
@@ -174,7 +174,8 @@ impl Vault {
     }
 }
 
-fn source() -> Source {
+/// The database that points of tests are of.
+pub fn source() -> Source {
     Source {
         host: "db.example".to_owned(),
         port: 5432,

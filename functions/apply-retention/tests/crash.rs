@@ -16,7 +16,7 @@ use permafrost_function::Tools;
 use permafrost_function::step::{PointStep, Progressed};
 use permafrost_vault::{ObjectRef, PointLayout};
 
-use permafrost_testing::{Kill, Moment, Place, TestPoint, Vault, at};
+use permafrost_testing::{Death, Kill, Place, TestPoint, Vault, at};
 
 /// The times of the matrix: the backup store is over, and later the archive store.
 const BACKUP_UNTIL: &str = "2016-04-01T00:00:00Z";
@@ -92,29 +92,24 @@ async fn archiving_ends_the_same_wherever_it_dies() {
     let expected: Vec<_> = [descriptions(&[PointLayout::ARCHIVE]), segments(Place::Archive)].concat();
     let kill = Kill::default();
     let dying = vault.dying_tools(&kill);
-    let mut deaths = 0;
-    for moment in [Moment::Before, Moment::After] {
-        for call in 0.. {
-            let death = format!("died {moment:?} call {call}");
+    let deaths = kill
+        .every_death(async |death: &Death<'_>| {
+            let name = &death.name;
             let point = vault.commit(BACKUP_UNTIL, Some(ARCHIVE_UNTIL)).await;
-            kill.arm(call, moment);
+            death.arm();
             let first = tier(&dying, &vault, &point).await;
-            assert_whole(&vault, &point, &death).await;
-            if kill.has_struck() {
-                deaths += 1;
-                assert!(first.is_err(), "{death}: {first:?}");
-                let again = tier(&vault.tools, &vault, &point).await.expect(&death);
-                assert_eq!(again, Progressed::Done, "{death}");
+            assert_whole(&vault, &point, name).await;
+            if death.has_struck() {
+                assert!(first.is_err(), "{name}: {first:?}");
+                let again = tier(&vault.tools, &vault, &point).await.expect(name);
+                assert_eq!(again, Progressed::Done, "{name}");
             }
             let record = vault.point(point.id).await;
-            assert_eq!(record.state, PointState::Archived, "{death}");
-            assert_eq!(record.locked_until, Some(at(ARCHIVE_UNTIL)), "{death}");
-            assert_eq!(vault.objects(&point).await, once(expected.clone()), "{death}");
-            if !kill.has_struck() {
-                break;
-            }
-        }
-    }
+            assert_eq!(record.state, PointState::Archived, "{name}");
+            assert_eq!(record.locked_until, Some(at(ARCHIVE_UNTIL)), "{name}");
+            assert_eq!(vault.objects(&point).await, once(expected.clone()), "{name}");
+        })
+        .await;
     assert!(deaths > 35, "the matrix has only {deaths} deaths");
 }
 
@@ -134,28 +129,23 @@ async fn deleting_ends_the_same(archive_until: Option<&str>) {
     let vault = Vault::new(Immutability::Disabled).await;
     let kill = Kill::default();
     let dying = vault.dying_tools(&kill);
-    let mut deaths = 0;
-    for moment in [Moment::Before, Moment::After] {
-        for call in 0.. {
-            let death = format!("died {moment:?} call {call}");
+    let deaths = kill
+        .every_death(async |death: &Death<'_>| {
+            let name = &death.name;
             let point = vault.commit(BACKUP_UNTIL, archive_until).await;
             if archive_until.is_some() {
                 tier(&vault.tools, &vault, &point).await.unwrap();
             }
-            kill.arm(call, moment);
+            death.arm();
             let first = expire(&dying, &vault, &point).await;
-            assert_whole(&vault, &point, &death).await;
-            if kill.has_struck() {
-                deaths += 1;
-                assert!(first.is_err(), "{death}");
-                expire(&vault.tools, &vault, &point).await.expect(&death);
+            assert_whole(&vault, &point, name).await;
+            if death.has_struck() {
+                assert!(first.is_err(), "{name}");
+                expire(&vault.tools, &vault, &point).await.expect(name);
             }
-            assert_eq!(vault.point(point.id).await.state, PointState::Expired, "{death}");
-            assert_eq!(vault.objects(&point).await, BTreeMap::new(), "{death}");
-            if !kill.has_struck() {
-                break;
-            }
-        }
-    }
+            assert_eq!(vault.point(point.id).await.state, PointState::Expired, "{name}");
+            assert_eq!(vault.objects(&point).await, BTreeMap::new(), "{name}");
+        })
+        .await;
     assert!(deaths > 25, "the matrix has only {deaths} deaths");
 }

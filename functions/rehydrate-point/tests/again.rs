@@ -7,15 +7,20 @@ use jiff::SignedDuration;
 use permafrost_catalog::{JobOutcome, Seed};
 use permafrost_domain::immutability::Immutability;
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
-use permafrost_domain::{Code, Fault};
+use permafrost_domain::{Code, Fault, JobId};
 use permafrost_function::clock;
-use permafrost_function::step::Progressed;
+use permafrost_function::step::{JobStep, Progressed};
 
 use permafrost_testing::Vault;
 use rehydration::{
     Readable, archived, assert_as_archived, assert_readable_for, close, copies, is_readable, rehydrate,
-    rehydrated, step, until_done,
+    rehydrated, until_done,
 };
+
+/// Runs the job's step once.
+async fn step(vault: &Vault, job: JobId) -> Progressed {
+    rehydrate_point::handle(&vault.tools, JobStep { job }).await.unwrap()
+}
 
 /// Of two jobs that rehydrate a point at once, each ends when it is readable for as long as that one asked for.
 #[tokio::test]
@@ -26,9 +31,9 @@ async fn two_rehydrations_of_a_point_both_get_what_they_asked_for() {
     assert_eq!(step(&vault, short).await, Progressed::Running);
     assert_eq!(step(&vault, long).await, Progressed::Running);
     assert!(copies(&vault, &point).await);
-    until_done(&vault, &point, long).await;
+    until_done(&vault.tools, &vault, &point, long).await.unwrap();
     assert_readable_for(30, &vault.point(point.id).await, "as this job asked for");
-    until_done(&vault, &point, short).await;
+    until_done(&vault.tools, &vault, &point, short).await.unwrap();
     assert_readable_for(30, &vault.point(point.id).await, "nothing is shortened");
     assert_as_archived(&vault, &point, "after both").await;
 }
@@ -58,7 +63,7 @@ async fn a_rehydration_that_was_given_up_is_gone_on_with() {
     assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating);
 
     let job = rehydrate(&vault, &point, 20).await;
-    until_done(&vault, &point, job).await;
+    until_done(&vault.tools, &vault, &point, job).await.unwrap();
     assert_readable_for(20, &vault.point(point.id).await, "as this job asked for");
 }
 
@@ -79,7 +84,7 @@ async fn a_point_whose_copies_are_gone_is_rehydrated_anew() {
     let job = rehydrate(&vault, &point, 10).await;
     assert_eq!(step(&vault, job).await, Progressed::Running);
     assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating);
-    until_done(&vault, &point, job).await;
+    until_done(&vault.tools, &vault, &point, job).await.unwrap();
     close(&vault, job).await;
     assert_readable_for(10, &vault.point(point.id).await, "as this job asked for");
     assert_eq!(is_readable(&vault, &point).await, Readable::All);

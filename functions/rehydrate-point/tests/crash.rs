@@ -9,13 +9,11 @@
 mod rehydration;
 use futures_util::stream::{self, StreamExt};
 use permafrost_domain::immutability::Immutability;
-use permafrost_domain::{Fault, JobId};
-use permafrost_function::Tools;
-use permafrost_function::step::{JobStep, Progressed};
 
 use permafrost_testing::{Kill, Moment, TestPoint, Vault};
 use rehydration::{
-    Readable, archived, assert_as_archived, assert_readable_for, copies, is_readable, rehydrate, rehydrated,
+    Readable, archived, assert_as_archived, assert_readable_for, is_readable, rehydrate, rehydrated,
+    until_done,
 };
 
 /// Deaths at one time: each waits some seconds for the store to make its copies.
@@ -84,13 +82,4 @@ async fn death(vault: &Vault, point: &TestPoint, (call, moment): (usize, Moment)
     assert_eq!(is_readable(vault, point).await, Readable::All, "{name}");
     assert_as_archived(vault, point, &name).await;
     kill.has_struck()
-}
-
-/// Runs the step until it is done, and waits in between until the store has made what it was asked for: what is called
-/// does not depend on how long that takes.
-async fn until_done(tools: &Tools, vault: &Vault, point: &TestPoint, job: JobId) -> Result<(), Fault> {
-    while rehydrate_point::handle(tools, JobStep { job }).await? == Progressed::Running {
-        copies(vault, point).await;
-    }
-    Ok(())
 }

@@ -18,7 +18,7 @@ use permafrost_function::Tools;
 use permafrost_function::hold::{STRIDE, set_hold};
 use permafrost_function::objects::PointObjects;
 use permafrost_function::step::{PointStep, Progressed};
-use permafrost_testing::{Kill, Moment, Place, TestPoint, Vault, at};
+use permafrost_testing::{Death, Kill, Moment, Place, TestPoint, Vault, at};
 use permafrost_vault::PointLayout;
 use permafrost_vault::object_lock::LegalHold;
 use set_legal_hold::{Input, Output, State};
@@ -125,10 +125,9 @@ async fn ends_the_same(operation: Operation, store: Place) {
     let vault = Vault::new(Immutability::Disabled).await;
     let kill = Kill::default();
     let dying = vault.dying_tools(&kill);
-    let mut deaths = 0;
-    for moment in [Moment::Before, Moment::After] {
-        for call in 0.. {
-            let death = format!("{operation} died {moment:?} call {call}");
+    let deaths = kill
+        .every_death(async |death: &Death<'_>| {
+            let name = format!("{operation} {}", death.name);
             let point = vault.commit(BACKUP_UNTIL, Some(ARCHIVE_UNTIL)).await;
             if store == Place::Archive {
                 tier(&vault.tools, &vault, &point).await.unwrap();
@@ -137,30 +136,25 @@ async fn ends_the_same(operation: Operation, store: Place) {
                 change(&vault, &point, Operation::Hold).await;
             }
             let job = open(&vault, &point, operation).await;
-            kill.arm(call, moment);
+            death.arm();
             let first = carry_on(&dying, &job).await;
-            let has_struck = kill.has_struck();
             if vault.point(point.id).await.legal_hold {
-                assert_not_deleted(&vault, &point, &death).await;
+                assert_not_deleted(&vault, &point, &name).await;
             } else {
-                assert_free(&vault, &point, &death).await;
+                assert_free(&vault, &point, &name).await;
             }
-            if has_struck {
-                deaths += 1;
-                assert!(first.is_err(), "{death}");
-                carry_on(&vault.tools, &job).await.expect(&death);
+            if death.has_struck() {
+                assert!(first.is_err(), "{name}");
+                carry_on(&vault.tools, &job).await.expect(&name);
             }
             close(&vault, &job).await;
-            assert_eq!(vault.point(point.id).await.hold_job, None, "{death}");
+            assert_eq!(vault.point(point.id).await.hold_job, None, "{name}");
             match operation {
-                Operation::Hold => assert_held(&vault, &point, &death).await,
-                _ => assert_free(&vault, &point, &death).await,
+                Operation::Hold => assert_held(&vault, &point, &name).await,
+                _ => assert_free(&vault, &point, &name).await,
             }
-            if !has_struck {
-                break;
-            }
-        }
-    }
+        })
+        .await;
     assert!(deaths > 30, "the matrix has only {deaths} deaths");
 }
 

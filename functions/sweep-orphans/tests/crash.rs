@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use permafrost_domain::immutability::Immutability;
 
 use leftovers::{failed_backup, leave_segment, running_backup, sweep, unknown_backup};
-use permafrost_testing::{Kill, Moment, Vault};
+use permafrost_testing::{Death, Kill, Vault};
 
 /// Every death of a sweep ends in the stores without orphans, and with everything else.
 #[tokio::test]
@@ -33,30 +33,27 @@ async fn a_sweep_ends_the_same_wherever_it_dies() {
 
     let kill = Kill::default();
     let dying = vault.dying_tools(&kill);
-    let mut deaths = 0;
-    for moment in [Moment::Before, Moment::After] {
-        for call in 0.. {
-            let death = format!("died {moment:?} call {call}");
+    let deaths = kill
+        .every_death(async |death: &Death<'_>| {
+            let name = &death.name;
             let failed = failed_backup(&vault, &point.manifest).await;
             leave_segment(&vault, &point).await;
-            kill.arm(call, moment);
+            death.arm();
             let first = sweep(&dying).await;
             for (now, before) in objects().await.into_iter().zip(&expected) {
-                assert!(before.iter().all(|object| now.contains_key(object.0)), "{death}: {now:?}");
+                assert!(before.iter().all(|object| now.contains_key(object.0)), "{name}: {now:?}");
             }
-            if kill.has_struck() {
-                deaths += 1;
-                assert!(first.is_err(), "{death}: {first:?}");
-                let again = sweep(&vault.tools).await.expect(&death);
-                assert_eq!((again.unknown, again.locked, again.left), (1, 0, 0), "{death}");
+            if death.has_struck() {
+                assert!(first.is_err(), "{name}: {first:?}");
+                let again = sweep(&vault.tools).await.expect(name);
+                assert_eq!((again.unknown, again.locked, again.left), (1, 0, 0), "{name}");
             }
-            assert_eq!(objects().await, expected, "{death}");
-            assert_eq!(vault.objects(&failed).await, BTreeMap::new(), "{death}");
-            if !kill.has_struck() {
+            assert_eq!(objects().await, expected, "{name}");
+            assert_eq!(vault.objects(&failed).await, BTreeMap::new(), "{name}");
+            if !death.has_struck() {
                 assert_eq!(first.unwrap().deleted, 3);
-                break;
             }
-        }
-    }
+        })
+        .await;
     assert!(deaths > 15, "the matrix has only {deaths} deaths");
 }

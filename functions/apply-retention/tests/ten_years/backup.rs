@@ -7,12 +7,12 @@ use permafrost_domain::job::{BackupOrder, Job, Operation};
 use permafrost_domain::recovery_point::{BackupKind, RecoveryPoint};
 use permafrost_domain::simulate::Course;
 use permafrost_domain::{Code, Fault, JobId, PointId};
-use permafrost_vault::plan::{Compression, Part, PartData, Rows, Source, TablePart, Task};
+use permafrost_vault::plan::{Compression, Part, PartData, Rows, TablePart, Task};
 use permafrost_vault::store::write_document;
 use permafrost_vault::task_result::{Frame, TableData};
 use permafrost_vault::{Blake3, DumpPlan, FORMAT, PointLayout, SegmentWriter, TaskResult, Xxh3};
 
-use permafrost_testing::Vault;
+use permafrost_testing::{Vault, source};
 
 use crate::steps::EXECUTION;
 
@@ -128,20 +128,4 @@ async fn write_objects(vault: &Vault, layout: PointLayout, consistent_at: Timest
         large_objects: Vec::new(),
     };
     write(&PointLayout::task_result(1), write_document(&result)).await;
-}
-
-fn source() -> Source {
-    Source {
-        host: "db.example".to_owned(),
-        port: 5432,
-        database: "shop".to_owned(),
-        server_version: "15.18".to_owned(),
-        encoding: "UTF8".to_owned(),
-        collate: "C".to_owned(),
-        ctype: "C".to_owned(),
-        locale_provider: 'c',
-        locale: None,
-        pg_dump_version: "15.18".to_owned(),
-        archive_version: "1.14".to_owned(),
-    }
 }

@@ -8,7 +8,6 @@ use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::retention::StampedRetention;
 use permafrost_domain::simulate::{Simulation, StoreKind};
 use permafrost_domain::tiering::ArchiveClass;
-use permafrost_domain::wire::MAX_PAGE;
 use permafrost_function::point::OpenPoint;
 use permafrost_vault::layout::VAULT_KEY;
 use permafrost_vault::object_lock::LegalHold;
@@ -118,15 +117,7 @@ async fn objects_of(
 
 /// Every point that was ever committed, the oldest first.
 async fn all_points(vault: &Vault) -> Vec<RecoveryPoint> {
-    let (mut points, mut next) = (Vec::new(), None);
-    loop {
-        let page = vault.tools.catalog.points(vault.instance.id, MAX_PAGE, next.as_deref()).await.unwrap();
-        points.extend(page.items);
-        next = page.next;
-        if next.is_none() {
-            break;
-        }
-    }
+    let mut points = vault.points().await;
     points.sort_by_key(|point| (point.consistent_at, point.committed_at));
     points
 }

@@ -1,7 +1,5 @@
 //! Points of the archive store, and jobs that rehydrate them.
 
-#![allow(dead_code, reason = "no test uses all of it")]
-
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,10 +8,10 @@ use permafrost_catalog::JobOutcome;
 use permafrost_domain::job::{Job, Operation, RehydrationOrder};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
 use permafrost_domain::tiering::{RehydrationDays, RehydrationPriority};
-use permafrost_domain::{Code, JobId};
-use permafrost_function::clock;
+use permafrost_domain::{Code, Fault, JobId};
 use permafrost_function::point::OpenPoint;
 use permafrost_function::step::{JobStep, PointStep, Progressed};
+use permafrost_function::{Tools, clock};
 use permafrost_vault::{PointLayout, Rehydration};
 
 use permafrost_testing::{Place, TestPoint, Vault, at};
@@ -45,7 +43,7 @@ pub(crate) async fn archived(vault: &Vault) -> TestPoint {
 /// Makes `point` readable for `days` days, and ends the job.
 pub(crate) async fn rehydrated(vault: &Vault, point: &TestPoint, days: u16) {
     let job = rehydrate(vault, point, days).await;
-    until_done(vault, point, job).await;
+    until_done(&vault.tools, vault, point, job).await.unwrap();
     close(vault, job).await;
 }
 
@@ -63,16 +61,18 @@ pub(crate) async fn rehydrate(vault: &Vault, point: &TestPoint, days: u16) -> Jo
     id
 }
 
-/// Runs the job's step until it is done.
-pub(crate) async fn until_done(vault: &Vault, point: &TestPoint, job: JobId) {
-    while step(vault, job).await == Progressed::Running {
+/// Runs the job's step with these tools until it is done, and waits in between until the store has made what it was
+/// asked for: what is called does not depend on how long that takes.
+pub(crate) async fn until_done(
+    tools: &Tools,
+    vault: &Vault,
+    point: &TestPoint,
+    job: JobId,
+) -> Result<(), Fault> {
+    while rehydrate_point::handle(tools, JobStep { job }).await? == Progressed::Running {
         copies(vault, point).await;
     }
-}
-
-/// Runs the job's step once.
-pub(crate) async fn step(vault: &Vault, job: JobId) -> Progressed {
-    rehydrate_point::handle(&vault.tools, JobStep { job }).await.unwrap()
+    Ok(())
 }
 
 /// Ends a job well.

@@ -1,7 +1,5 @@
 //! What backups leave in the stores, and a sweep over it.
 
-#![allow(dead_code, reason = "no test uses all of it")]
-
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;

@@ -2,16 +2,13 @@
 //! changes something, after it took effect; and the reaper is run again. Of Step Functions it only asks: a death there
 //! is one before the call that follows.
 
-#![allow(clippy::unwrap_used, reason = "a helper that cannot set a test up has failed it")]
-
-mod machines;
 use permafrost_domain::Code;
 use permafrost_domain::immutability::Immutability;
 use permafrost_domain::job::JobStatus;
 use reap_jobs::Output;
 
-use machines::{Fate, Machines};
-use permafrost_testing::{Kill, Moment, Vault};
+use crate::machines::{Fate, Machines};
+use permafrost_testing::{Death, Kill, Vault};
 
 /// Every death ends with the dead jobs ended, the instance free for the next backup, and the living as they were.
 #[tokio::test]
@@ -22,32 +19,29 @@ async fn reaping_ends_the_same_wherever_it_dies() {
     let running = machines.restore(Fate::Runs).await;
     let kill = Kill::default();
     let dying = vault.dying_tools(&kill);
-    let mut deaths = 0;
-    for moment in [Moment::Before, Moment::After] {
-        for call in 0.. {
-            let death = format!("died {moment:?} call {call}");
+    let deaths = kill
+        .every_death(async |death: &Death<'_>| {
+            let name = &death.name;
             let dead = [machines.backup(Fate::Fails).await, machines.restore(Fate::NeverStarts).await];
-            kill.arm(call, moment);
+            death.arm();
             let first = machines.reap(&dying).await;
-            if kill.has_struck() {
-                deaths += 1;
-                assert!(first.is_err(), "{death}: {first:?}");
-                machines.reap(&vault.tools).await.expect(&death);
+            if death.has_struck() {
+                assert!(first.is_err(), "{name}: {first:?}");
+                machines.reap(&vault.tools).await.expect(name);
             }
             for job in dead {
                 let ended = catalog.job(job.id).await.unwrap();
-                assert_eq!(ended.status, JobStatus::Failed, "{death}");
-                assert_eq!(ended.fault.unwrap().code, Code::FunctionFailed, "{death}");
+                assert_eq!(ended.status, JobStatus::Failed, "{name}");
+                assert_eq!(ended.fault.unwrap().code, Code::FunctionFailed, "{name}");
             }
-            assert_eq!(catalog.job(running.id).await.unwrap(), running, "{death}");
+            assert_eq!(catalog.job(running.id).await.unwrap(), running, "{name}");
             let left = catalog.open_jobs(10, None).await.unwrap().items;
-            assert_eq!(left.iter().map(|job| job.job).collect::<Vec<_>>(), [running.id], "{death}");
-            if !kill.has_struck() {
+            assert_eq!(left.iter().map(|job| job.job).collect::<Vec<_>>(), [running.id], "{name}");
+            if !death.has_struck() {
                 assert_eq!(first, Ok(Output { open: 3, ended: 2 }));
-                break;
             }
-        }
-    }
+        })
+        .await;
     // The lock was free each time, or the next backup would not have been opened.
     assert!(deaths > 12, "the matrix has only {deaths} deaths");
 }

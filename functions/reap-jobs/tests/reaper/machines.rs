@@ -1,7 +1,5 @@
 //! State machines for executions that run, end or are stopped, and jobs behind which they stand.
 
-#![allow(dead_code, reason = "no test uses all of it")]
-
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 

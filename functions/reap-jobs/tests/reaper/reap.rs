@@ -1,8 +1,5 @@
 //! Jobs whose execution is gone, and those whose is not, against the emulator of Step Functions.
 
-#![allow(clippy::unwrap_used, reason = "a helper that cannot set a test up has failed it")]
-
-mod machines;
 use aws_sdk_dynamodb::types::AttributeValue;
 use permafrost_catalog::CatalogError;
 use permafrost_domain::immutability::Immutability;
@@ -12,7 +9,7 @@ use permafrost_domain::{Code, InstanceId};
 use permafrost_function::clock;
 use reap_jobs::Output;
 
-use machines::{Fate, LONG_AGO, Machines};
+use crate::machines::{Fate, LONG_AGO, Machines};
 use permafrost_testing::{Vault, at};
 
 /// A job whose execution failed, was stopped, ended without closing it, or never began is ended with a code and a
