@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `plan`, `nearest` | what is restored: a pure function of the table of contents and the options |
 //! | `prepare` | the database, and what comes before the data |
-//! | `load`, `units`, `large_objects` | the data |
+//! | `load`, `units`, `frames`, `large_objects` | the data |
 //! | `levels` | what comes after the data, in its order: pure as well |
 //! | `post_data` | carrying that out, also where a statement outlives a function |
 //! | `definitions`, `skipped` | the statements of entries; what an older server cannot take |
@@ -35,6 +35,7 @@ mod database;
 mod definitions;
 pub mod files;
 mod finish;
+mod frames;
 mod large_objects;
 mod levels;
 mod load;

@@ -290,7 +290,7 @@ async fn content_is_definitions_data_or_both() {
     let mut connection = restored.connect("postgres").await;
     connection.execute("DROP DATABASE copied").await.unwrap();
     connection.close().await;
-    restored.plan = restore_plan(&restored.toc, &options(Content::DataOnly)).unwrap();
+    restored.plan = restore_plan(restored.toc.clone(), &options(Content::DataOnly)).unwrap();
     let is_post_data = |entry: &permafrost_pgarchive::Entry| entry.section == Section::PostData;
     assert!(!restored.plan.toc.entries.iter().any(is_post_data));
     assert_eq!(restored.run().await.unwrap(), Vec::<String>::new());
@@ -331,7 +331,7 @@ async fn a_table_is_restored_with_what_it_depends_on() {
     assert_eq!(restored.query("copied", "SELECT state::text FROM app.child").await, ["a"]);
 
     let unknown = RestoreOptions { tables: vec!["app.chidl".parse().unwrap()], ..everything() };
-    let fault = Fault::from(restore_plan(&restored.toc, &unknown).unwrap_err());
+    let fault = Fault::from(restore_plan(restored.toc.clone(), &unknown).unwrap_err());
     assert_eq!((fault.code, fault.object.as_deref()), (Code::ObjectNotInBackup, Some("table app.chidl")));
     assert_eq!(fault.hint, "Did you mean app.child?");
 }

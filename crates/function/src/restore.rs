@@ -27,7 +27,7 @@ impl OpenRestore {
         let record = tools.catalog.job_record(job).await?;
         let order = record.restore.ok_or_else(|| no_order(job))?;
         let point = OpenPoint::to_restore(tools, record.instance, order.point).await?;
-        let plan = restore_plan(&point.table_of_contents(tools).await?, &order.options)?;
+        let plan = restore_plan(point.table_of_contents(tools).await?, &order.options)?;
         let login = tools.login(&order.target, job).await?;
         Ok(Self { job, order: *order, login, point, plan })
     }

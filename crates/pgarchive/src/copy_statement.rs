@@ -67,7 +67,7 @@ impl CopyStatement {
 
     fn copy(&self, relation: &Relation, direction: &[u8]) -> Text {
         let mut sql = b"COPY ".to_vec();
-        sql.extend(relation.to_sql().into_bytes());
+        sql.extend(relation.to_sql().as_bytes());
         if let Some(columns) = &self.columns {
             sql.extend(b" (");
             sql.extend(columns.as_bytes());
@@ -244,7 +244,7 @@ mod tests {
             let relation = Relation { schema: Some(schema.into()), name: name.into() };
             let column = quote_ident(&column.into());
             let mut statement = b"COPY ".to_vec();
-            statement.extend(relation.to_sql().into_bytes());
+            statement.extend(relation.to_sql().as_bytes());
             statement.extend(b" (");
             statement.extend(column.as_bytes());
             statement.extend(b") FROM stdin;\n");

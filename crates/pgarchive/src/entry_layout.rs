@@ -18,20 +18,20 @@ impl Entry {
             table_oid: source.decimal("an entry's catalog oid, in decimal")?,
             oid: source.decimal("an entry's oid, in decimal")?,
             tag: source.text("an entry's tag")?,
-            desc: source.text("an entry's kind")?.into(),
+            desc: source.frequent("an entry's kind")?.into(),
             section: Section::read(source)?,
             defn: source.nullable_text("an entry's definition")?,
             drop_stmt: source.nullable_text("an entry's DROP statement")?,
             copy_stmt: source.nullable_text("an entry's COPY statement")?,
-            namespace: source.nullable_text("an entry's schema")?,
-            tablespace: source.nullable_text("an entry's tablespace")?,
+            namespace: source.nullable_frequent("an entry's schema")?,
+            tablespace: source.nullable_frequent("an entry's tablespace")?,
             table_am: if version >= ArchiveVersion::V1_14 {
-                source.nullable_text("an entry's access method")?
+                source.nullable_frequent("an entry's access method")?
             } else {
                 None
             },
             rel_kind: if version >= ArchiveVersion::V1_16 { RelKind::read(source)? } else { None },
-            owner: source.nullable_text("an entry's owner")?,
+            owner: source.nullable_frequent("an entry's owner")?,
             with_oids: read_with_oids(source)?,
             dependencies: read_dependencies(source)?,
             data: DataLocation::read(source, header.format, header.offset_width)?,
@@ -199,11 +199,10 @@ fn read_had_dumper<R: Read>(source: &mut Source<'_, R>) -> Result<bool, ReadErro
 fn read_with_oids<R: Read>(source: &mut Source<'_, R>) -> Result<bool, ReadError> {
     const EXPECTED: &str = "an entry's oids flag, true or false,";
     let offset = source.offset();
-    let text = source.text(EXPECTED)?;
-    match text.as_bytes() {
+    match source.bytes(EXPECTED)? {
         b"true" => Ok(true),
         b"false" => Ok(false),
-        _ => Err(unexpected_text(offset, EXPECTED, &text)),
+        text => Err(unexpected_text(offset, EXPECTED, text)),
     }
 }
 
@@ -212,7 +211,7 @@ fn read_dependencies<R: Read>(source: &mut Source<'_, R>) -> Result<Vec<DumpId>,
     let mut dependencies = Vec::new();
     loop {
         let offset = source.offset();
-        let Some(text) = source.nullable_text(EXPECTED)? else { return Ok(dependencies) };
-        dependencies.push(parse_decimal(&text).ok_or_else(|| unexpected_text(offset, EXPECTED, &text))?);
+        let Some(text) = source.nullable_bytes(EXPECTED)? else { return Ok(dependencies) };
+        dependencies.push(parse_decimal(text).ok_or_else(|| unexpected_text(offset, EXPECTED, text))?);
     }
 }

@@ -19,10 +19,10 @@ impl Relation {
     pub fn to_sql(&self) -> Text {
         let mut sql = Vec::new();
         if let Some(schema) = &self.schema {
-            sql.extend(quote_ident(schema).into_bytes());
+            sql.extend(quote_ident(schema).as_bytes());
             sql.push(b'.');
         }
-        sql.extend(quote_ident(&self.name).into_bytes());
+        sql.extend(quote_ident(&self.name).as_bytes());
         sql.into()
     }
 }

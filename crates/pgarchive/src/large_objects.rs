@@ -133,7 +133,7 @@ fn listed_oids(entry: &Entry) -> Result<Vec<u32>, LargeObjectsError> {
 }
 
 fn oid_in(entry: &Entry, text: &Text) -> Result<u32, LargeObjectsError> {
-    parse_decimal::<u32>(text)
+    parse_decimal::<u32>(text.as_bytes())
         .filter(|oid| *oid != 0)
         .ok_or_else(|| LargeObjectsError::NotAnOid { metadata: entry.dump_id, found: text.clone() })
 }
@@ -205,7 +205,7 @@ fn listed_object(line: &[u8]) -> Option<ListedLargeObject> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (oid, file_name) = line.split_once(' ')?;
     let is_plain = !file_name.is_empty() && !file_name.contains(['/', '\0']) && !file_name.contains(' ');
-    let oid = parse_decimal::<u32>(&oid.into()).filter(|oid| *oid != 0 && is_plain)?;
+    let oid = parse_decimal::<u32>(oid.as_bytes()).filter(|oid| *oid != 0 && is_plain)?;
     Some(ListedLargeObject { oid, file_name: file_name.to_owned() })
 }
 

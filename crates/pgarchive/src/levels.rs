@@ -9,7 +9,7 @@
 //! Building an index lets others be built on the table at the same time, but no constraint be
 //! added. So where both are due, indexes get a level before the constraints.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::dump_id::DumpId;
 use crate::entry::{Entry, Section};
@@ -69,7 +69,8 @@ impl TocIndex<'_> {
     /// Dependencies go in a circle.
     pub fn levels(&self) -> Result<Vec<Vec<DumpId>>, LevelsError> {
         let id = |place: &usize| self.at(*place).dump_id;
-        Ok(self.waves()?.iter().map(|wave| wave.iter().map(id).collect()).collect())
+        let waves = self.waves(&self.locks())?;
+        Ok(waves.iter().map(|wave| wave.iter().map(id).collect()).collect())
     }
 
     /// The entries of the post-data section by level, those that would wait for each other together.
@@ -77,7 +78,9 @@ impl TocIndex<'_> {
     /// # Errors
     /// Dependencies go in a circle.
     pub fn units(&self) -> Result<Vec<Level>, LevelsError> {
-        Ok(self.waves()?.iter().map(|wave| Level { units: self.units_of(wave) }).collect())
+        let locks = self.locks();
+        let waves = self.waves(&locks)?;
+        Ok(waves.iter().map(|wave| Level { units: self.units_of(wave, &locks) }).collect())
     }
 
     /// The tables that the entry locks, each once, with the stronger lock if it takes two.
@@ -122,8 +125,13 @@ impl TocIndex<'_> {
         places
     }
 
+    fn locks(&self) -> Locks {
+        let locks_of = |place: usize| self.lock_tables(self.at(place)).into_iter().collect();
+        self.post_data_places().into_iter().map(|place| (place, locks_of(place))).collect()
+    }
+
     /// The places of each level's entries, in the archive's order.
-    fn waves(&self) -> Result<Vec<Vec<usize>>, LevelsError> {
+    fn waves(&self, locks: &Locks) -> Result<Vec<Vec<usize>>, LevelsError> {
         let mut by_rank: BTreeMap<Rank, Vec<usize>> = BTreeMap::new();
         for (place, rank) in self.ranks()? {
             by_rank.entry(rank).or_default().push(place);
@@ -131,7 +139,7 @@ impl TocIndex<'_> {
         let mut waves = Vec::new();
         for mut places in by_rank.into_values() {
             places.sort_unstable();
-            let (first, second) = self.indexes_first(&places);
+            let (first, second) = indexes_first(&places, locks);
             waves.extend([first, second].into_iter().filter(|wave| !wave.is_empty()));
         }
         Ok(waves)
@@ -177,36 +185,14 @@ impl TocIndex<'_> {
         }
     }
 
-    /// Parts a level where a table gets indexes and something that excludes them: the latter come
-    /// in a second one.
-    fn indexes_first(&self, places: &[usize]) -> (Vec<usize>, Vec<usize>) {
-        let is_shared = |place: &usize| {
-            let locks = self.lock_tables(self.at(*place));
-            !locks.is_empty() && locks.values().all(|lock| *lock == TableLock::Shared)
-        };
-        let (shared, others): (Vec<usize>, Vec<usize>) = places.iter().partition(|place| is_shared(place));
-        let mut busy = HashMap::new();
-        for place in &shared {
-            busy.extend(self.lock_tables(self.at(*place)));
-        }
-        let waits = |place: &usize| {
-            let locks = self.lock_tables(self.at(*place));
-            locks.iter().any(|(table, lock)| *lock == TableLock::Exclusive && busy.contains_key(table))
-        };
-        let (second, beside): (Vec<usize>, Vec<usize>) = others.iter().partition(|place| waits(place));
-        let mut first = [shared, beside].concat();
-        first.sort_unstable();
-        (first, second)
-    }
-
     /// Puts together the entries that share a table which one of them wants for itself.
-    fn units_of(&self, places: &[usize]) -> Vec<Unit> {
+    fn units_of(&self, places: &[usize], locks: &Locks) -> Vec<Unit> {
         let mut users: HashMap<DumpId, (Vec<usize>, TableLock)> = HashMap::new();
         for (number, place) in places.iter().enumerate() {
-            for (table, lock) in self.lock_tables(self.at(*place)) {
-                let user = users.entry(table).or_insert_with(|| (Vec::new(), lock));
+            for (table, lock) in &locks[place] {
+                let user = users.entry(*table).or_insert_with(|| (Vec::new(), *lock));
                 user.0.push(number);
-                user.1 = user.1.max(lock);
+                user.1 = user.1.max(*lock);
             }
         }
         let mut groups = Groups::new(places.len());
@@ -221,6 +207,28 @@ impl TocIndex<'_> {
         }
         units.into_values().map(|entries| Unit { entries }).collect()
     }
+}
+
+/// The tables that each entry of the post-data section locks, by the entry's place.
+type Locks = HashMap<usize, Vec<(DumpId, TableLock)>>;
+
+/// Parts a level where a table gets indexes and something that excludes them: the latter come in a
+/// second one.
+fn indexes_first(places: &[usize], locks: &Locks) -> (Vec<usize>, Vec<usize>) {
+    let is_shared = |place: &usize| {
+        let locks = &locks[place];
+        !locks.is_empty() && locks.iter().all(|(_, lock)| *lock == TableLock::Shared)
+    };
+    let (shared, others): (Vec<usize>, Vec<usize>) = places.iter().partition(|place| is_shared(place));
+    let busy: HashSet<DumpId> =
+        shared.iter().flat_map(|place| &locks[place]).map(|(table, _)| *table).collect();
+    let waits = |place: &usize| {
+        locks[place].iter().any(|(table, lock)| *lock == TableLock::Exclusive && busy.contains(table))
+    };
+    let (second, beside): (Vec<usize>, Vec<usize>) = others.iter().partition(|place| waits(place));
+    let mut first = [shared, beside].concat();
+    first.sort_unstable();
+    (first, second)
 }
 
 /// Where an entry stands in the order.

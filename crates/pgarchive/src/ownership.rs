@@ -92,17 +92,24 @@ impl TableOfContents {
         ownership: &Ownership,
         privileges: Privileges,
     ) -> Result<(), OwnershipError> {
-        let mut entries = self.entries.clone();
-        if privileges == Privileges::Drop {
-            entries.retain(|entry| !entry.desc.is_any(&["ACL", "ACL LANGUAGE", "DEFAULT ACL"]));
-        }
+        let is_kept = |entry: &Entry| {
+            privileges == Privileges::Keep || !entry.desc.is_any(&["ACL", "ACL LANGUAGE", "DEFAULT ACL"])
+        };
         match ownership {
             Ownership::Preserve => {}
             // Empty, not null: older pg_restore measures the owner's length without a look.
-            Ownership::Flatten => entries.iter_mut().for_each(|entry| entry.owner = Some(Text::default())),
-            Ownership::Map(names) => entries.iter_mut().try_for_each(|entry| rename_roles(entry, names))?,
+            Ownership::Flatten => {
+                self.entries.iter_mut().for_each(|entry| entry.owner = Some(Text::default()));
+            }
+            Ownership::Map(names) => {
+                let roles = |entry: &Entry| if is_kept(entry) { role_names(entry) } else { Ok(Vec::new()) };
+                let found: Vec<_> = self.entries.iter().map(roles).collect::<Result<_, _>>()?;
+                for (entry, roles) in self.entries.iter_mut().zip(found) {
+                    rename_roles(entry, roles, names);
+                }
+            }
         }
-        self.entries = entries;
+        self.entries.retain(is_kept);
         Ok(())
     }
 
@@ -166,8 +173,7 @@ fn map_database_tablespace(defn: &Text, tablespaces: &TablespaceMap) -> Text {
     replaced(defn, range, &[b"TABLESPACE = ", quote_ident(&new).as_bytes()].concat())
 }
 
-fn rename_roles(entry: &mut Entry, names: &BTreeMap<Text, Text>) -> Result<(), OwnershipError> {
-    let found = role_names(entry)?;
+fn rename_roles(entry: &mut Entry, found: Vec<RoleName>, names: &BTreeMap<Text, Text>) {
     if let Some(new) = entry.owner.as_ref().and_then(|owner| names.get(owner)) {
         entry.owner = Some(new.clone());
     }
@@ -184,7 +190,6 @@ fn rename_roles(entry: &mut Entry, names: &BTreeMap<Text, Text>) -> Result<(), O
     {
         entry.drop_stmt = Some(replaced(drop, range, quote_ident(new).as_bytes()));
     }
-    Ok(())
 }
 
 /// The tag of a user mapping is `USER MAPPING role SERVER server`.

@@ -116,12 +116,16 @@ impl Selection {
     /// # Errors
     /// Some names match nothing, or the archive contradicts itself.
     pub fn select(&self, toc: &TableOfContents, content: Content) -> Result<Selected, SelectionError> {
-        let index = TocIndex::new(toc)?;
         let Self::Only { schemas, relations } = self else {
-            let kept =
-                toc.entries.iter().filter(|entry| content.has(entry)).map(|entry| entry.dump_id).collect();
+            let mut kept = HashSet::with_capacity(toc.entries.len());
+            for entry in toc.entries.iter().filter(|entry| content.has(entry)) {
+                if !kept.insert(entry.dump_id) {
+                    return Err(DuplicateDumpId { dump_id: entry.dump_id }.into());
+                }
+            }
             return Ok(Selected { kept, left_out: Vec::new() });
         };
+        let index = TocIndex::new(toc)?;
         let mut closure = Closure::new(&index, content);
         closure.seed(schemas, relations)?;
         closure.follow();

@@ -1,5 +1,6 @@
 //! Reads the archive's primitive values and knows at which byte it is.
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
 
 use crate::error::ReadError;
@@ -8,18 +9,24 @@ use crate::text::Text;
 
 /// The longest text accepted, in bytes: PostgreSQL itself cannot make a longer one.
 pub const MAX_TEXT_BYTES: u64 = 1 << 30;
+/// A longer text is given memory as it arrives only, so that a wrong length costs none.
+const TRUSTED_BYTES: u64 = 64 * 1024;
 
 /// A reader of integers, offsets and texts that never takes more bytes than the value has.
 pub(crate) struct Source<'r, R> {
     reader: &'r mut R,
     offset: u64,
     int_width: ByteWidth,
+    /// The text that was read last.
+    last: Vec<u8>,
+    /// Texts that come again and again.
+    frequent: HashSet<Text>,
 }
 
 impl<'r, R: Read> Source<'r, R> {
     /// Starts at byte 0; integers are four bytes wide until the header says otherwise.
     pub(crate) fn new(reader: &'r mut R) -> Self {
-        Self { reader, offset: 0, int_width: ByteWidth::FOUR }
+        Self { reader, offset: 0, int_width: ByteWidth::FOUR, last: Vec::new(), frequent: HashSet::new() }
     }
 
     /// How many bytes were consumed.
@@ -74,6 +81,24 @@ impl<'r, R: Read> Source<'r, R> {
 
     /// A text, or `None` for the null that length -1 stands for.
     pub(crate) fn nullable_text(&mut self, expected: &'static str) -> Result<Option<Text>, ReadError> {
+        Ok(self.nullable_bytes(expected)?.map(Text::from))
+    }
+
+    /// As [`Source::nullable_text`], of a field that has the same text in very many entries: they share it.
+    pub(crate) fn nullable_frequent(&mut self, expected: &'static str) -> Result<Option<Text>, ReadError> {
+        if self.nullable_bytes(expected)?.is_none() {
+            return Ok(None);
+        }
+        if let Some(known) = self.frequent.get(self.last.as_slice()) {
+            return Ok(Some(known.clone()));
+        }
+        let text = Text::from(self.last.as_slice());
+        self.frequent.insert(text.clone());
+        Ok(Some(text))
+    }
+
+    /// The bytes of a text, which are gone with the next one; `None` for null.
+    pub(crate) fn nullable_bytes(&mut self, expected: &'static str) -> Result<Option<&[u8]>, ReadError> {
         let start = self.offset;
         let length = match self.int(expected)? {
             -1 => return Ok(None),
@@ -86,35 +111,45 @@ impl<'r, R: Read> Source<'r, R> {
         if length > MAX_TEXT_BYTES {
             return Err(ReadError::TooLong { offset: start, expected, length });
         }
-        // `read_to_end` grows with what arrives, so a wrong length costs no memory.
-        let mut bytes = Vec::new();
-        let outcome = self.reader.by_ref().take(length).read_to_end(&mut bytes);
-        self.offset += bytes.len() as u64;
-        outcome.map_err(|source| ReadError::Io { offset: self.offset, source })?;
-        if (bytes.len() as u64) < length {
-            return Err(ReadError::Ended { offset: self.offset, expected });
+        let mut bytes = std::mem::take(&mut self.last);
+        bytes.clear();
+        if length <= TRUSTED_BYTES {
+            bytes.resize(usize::try_from(length).unwrap_or_default(), 0);
+            self.fill(&mut bytes, expected)?;
+        } else {
+            let outcome = self.reader.by_ref().take(length).read_to_end(&mut bytes);
+            self.offset += bytes.len() as u64;
+            outcome.map_err(|source| ReadError::Io { offset: self.offset, source })?;
+            if (bytes.len() as u64) < length {
+                return Err(ReadError::Ended { offset: self.offset, expected });
+            }
         }
-        Ok(Some(Text::from(bytes)))
+        self.last = bytes;
+        Ok(Some(&self.last))
+    }
+
+    /// The bytes of a text that must not be null, which are gone with the next one.
+    pub(crate) fn bytes(&mut self, expected: &'static str) -> Result<&[u8], ReadError> {
+        let start = self.offset;
+        self.nullable_bytes(expected)?.ok_or_else(|| is_null(start, expected))
     }
 
     /// A text that must not be null.
     pub(crate) fn text(&mut self, expected: &'static str) -> Result<Text, ReadError> {
+        self.bytes(expected).map(Text::from)
+    }
+
+    /// As [`Source::text`], of a field that has the same text in very many entries: they share it.
+    pub(crate) fn frequent(&mut self, expected: &'static str) -> Result<Text, ReadError> {
         let start = self.offset;
-        self.nullable_text(expected)?.ok_or_else(|| ReadError::Unexpected {
-            offset: start,
-            expected,
-            found: "null".to_owned(),
-        })
+        self.nullable_frequent(expected)?.ok_or_else(|| is_null(start, expected))
     }
 
     /// A number written as decimal text, in the one way that `parse` and `Display` agree on.
-    pub(crate) fn decimal<T>(&mut self, expected: &'static str) -> Result<T, ReadError>
-    where
-        T: std::str::FromStr + std::fmt::Display,
-    {
+    pub(crate) fn decimal<T: std::str::FromStr>(&mut self, expected: &'static str) -> Result<T, ReadError> {
         let start = self.offset;
-        let text = self.text(expected)?;
-        parse_decimal(&text).ok_or_else(|| unexpected_text(start, expected, &text))
+        let text = self.bytes(expected)?;
+        parse_decimal(text).ok_or_else(|| unexpected_text(start, expected, text))
     }
 
     fn fill(&mut self, buffer: &mut [u8], expected: &'static str) -> Result<(), ReadError> {
@@ -134,20 +169,20 @@ impl<'r, R: Read> Source<'r, R> {
     }
 }
 
+fn is_null(offset: u64, expected: &'static str) -> ReadError {
+    ReadError::Unexpected { offset, expected, found: "null".to_owned() }
+}
+
 /// The number that `text` is, unless another text would give the same number (`007`, `+7`).
-pub(crate) fn parse_decimal<T>(text: &Text) -> Option<T>
-where
-    T: std::str::FromStr + std::fmt::Display,
-{
-    let text = text.to_str().ok()?;
-    text.parse::<T>().ok().filter(|number| number.to_string() == text)
+pub(crate) fn parse_decimal<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    let is_usual = matches!(text, b"0" | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..]);
+    std::str::from_utf8(text).ok().filter(|_| is_usual)?.parse().ok()
 }
 
 /// The error for a text that is none of those allowed; a long one is cut.
-pub(crate) fn unexpected_text(offset: u64, expected: &'static str, text: &Text) -> ReadError {
+pub(crate) fn unexpected_text(offset: u64, expected: &'static str, text: &[u8]) -> ReadError {
     const SHOWN_BYTES: usize = 40;
-    let bytes = text.as_bytes();
-    let shown = &bytes[..bytes.len().min(SHOWN_BYTES)];
+    let shown = &text[..text.len().min(SHOWN_BYTES)];
     ReadError::Unexpected { offset, expected, found: format!("\"{}\"", shown.escape_ascii()) }
 }
 
@@ -210,8 +245,8 @@ mod tests {
     #[test]
     fn decimals_have_one_spelling() {
         for text in ["007", "+7", " 7", "-0", "", "4294967296", "x"] {
-            assert_eq!(parse_decimal::<u32>(&Text::from(text)), None, "{text:?}");
+            assert_eq!(parse_decimal::<u32>(text.as_bytes()), None, "{text:?}");
         }
-        assert_eq!(parse_decimal::<u32>(&Text::from("4294967295")), Some(u32::MAX));
+        assert_eq!(parse_decimal::<u32>(b"4294967295"), Some(u32::MAX));
     }
 }

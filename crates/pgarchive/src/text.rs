@@ -1,8 +1,9 @@
 //! Strings of an archive: bytes in the dumped database's encoding.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::Utf8Error;
+use std::sync::Arc;
 
 /// A string as it stands in the archive.
 ///
@@ -12,18 +13,16 @@ use std::str::Utf8Error;
 ///
 /// Every encoding that a *server* may have keeps ASCII bytes out of its multibyte characters, so
 /// looking for ASCII (a quote, a dot, a parenthesis) in these bytes is sound.
+///
+/// Copies share their bytes: an archive of very many tables has as many owners and schemas, and all
+/// the same.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Vec<u8>);
+pub struct Text(Arc<[u8]>);
 
 impl Text {
     /// The bytes, in the database's encoding.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
-    }
-
-    /// The bytes, in the database's encoding, without a copy.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0
     }
 
     /// The text as UTF-8.
@@ -47,25 +46,25 @@ impl Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(text.as_bytes().to_vec())
+        Self(text.as_bytes().into())
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(text.into_bytes())
+        Self(text.into_bytes().into())
     }
 }
 
 impl From<Vec<u8>> for Text {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(bytes.into())
     }
 }
 
 impl From<&[u8]> for Text {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        Self(bytes.into())
     }
 }
 
@@ -75,15 +74,22 @@ impl AsRef<[u8]> for Text {
     }
 }
 
+/// A text is found among others by its bytes.
+impl Borrow<[u8]> for Text {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 

@@ -63,7 +63,7 @@ async fn check_target(tools: &Tools, input: &Input) -> Result<Readiness, Fault> 
     let point = tools.catalog.point(input.instance, order.point).await?;
     let open = OpenPoint::open(tools, &point).await?;
     let toc = open.table_of_contents(tools).await?;
-    let plan = match restore_plan(&toc, &order.options) {
+    let plan = match restore_plan(toc, &order.options) {
         Ok(plan) => plan,
         Err(error) => return Ok(Readiness { checks: vec![Check::failed("selection", error.into())] }),
     };

@@ -99,7 +99,7 @@ impl OpenRestore {
         Ok(Self {
             login: server::login(place.port, "postgres"),
             name: place.database.parse().map_err(|_| BenchError::Wrong(place.database.clone()))?,
-            plan: restore_plan(&toc, &RestoreOptions::default()).map_err(EngineError::from)?,
+            plan: restore_plan(toc, &RestoreOptions::default()).map_err(EngineError::from)?,
             store,
             layout,
             manifest,

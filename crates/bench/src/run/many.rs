@@ -7,8 +7,8 @@ use crate::databases::Database;
 use crate::error::BenchError;
 use crate::report::{Expectation, Report, Results};
 
-/// The database that every restore makes.
-const TARGET: &str = "bench_target";
+/// What the names of the databases begin with that the restores make.
+const TARGETS: &str = "bench_target";
 /// How much more a table may take among `N` tables than among a quarter of them. Quadratic growth would make it 4.
 const GROWTH: f64 = 1.3;
 
@@ -21,7 +21,7 @@ impl Bench {
             let database = Database::tables(size);
             database.make(&self.server).await?;
             let name = database.name.clone();
-            let restore = Work::Restore(TARGET.to_owned(), self.seed(&name).await?);
+            let restore = Work::RestoreBeside(TARGETS.to_owned(), self.seed(&name).await?);
             let ours = [(DUMP, Work::Dump(name, Destination::S3)), (RESTORE, restore)];
             subjects.extend(ours.map(|(what, work)| Subject {
                 name: of(what, size),
@@ -30,7 +30,9 @@ impl Bench {
             }));
         }
         let results = Results::new(&subjects, self.measure_all(&subjects).await?);
-        self.drop_database(TARGET).await?;
+        for database in self.databases(TARGETS).await? {
+            self.drop_database(&database).await?;
+        }
         let mut expectations = Vec::new();
         for what in [DUMP, RESTORE] {
             let (few, all) = (results.median(&of(what, sizes[0])), results.median(&of(what, sizes[2])));

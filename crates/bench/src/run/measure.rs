@@ -64,6 +64,9 @@ pub(crate) enum Work {
     BetweenDatabases(Invocation, String, String),
     /// A restore by Permafrost, as this database, of a point in this store.
     Restore(String, Arc<Seeded>),
+    /// The same as a database of this name and a number, which stays: a file system can be slow to give the places of
+    /// very many files that have just been deleted to new ones (ext4 looks at each for minutes).
+    RestoreBeside(String, Arc<Seeded>),
 }
 
 /// A store that holds a point.
@@ -234,6 +237,12 @@ impl Bench {
                 let work = Ready::Permafrost(self.restore(database, seeded));
                 Prepared { store: Some(Store::Seeded(Arc::clone(seeded))), work }
             }
+            Work::RestoreBeside(prefix, seeded) => {
+                let database = format!("{prefix}_{}", self.databases(prefix).await?.len());
+                self.server.execute("postgres", &["CHECKPOINT".to_owned()]).await?;
+                let work = Ready::Permafrost(self.restore(&database, seeded));
+                Prepared { store: Some(Store::Seeded(Arc::clone(seeded))), work }
+            }
         })
     }
 
@@ -241,6 +250,13 @@ impl Bench {
     pub(crate) async fn drop_database(&self, database: &str) -> Result<(), BenchError> {
         let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
         self.server.execute("postgres", &[drop, "CHECKPOINT".to_owned()]).await
+    }
+
+    /// The databases of [`Work::RestoreBeside`].
+    pub(crate) async fn databases(&self, prefix: &str) -> Result<Vec<String>, BenchError> {
+        let query = format!("SELECT datname FROM pg_database WHERE datname LIKE '{prefix}\\_%'");
+        let rows = self.server.query("postgres", &query).await?;
+        Ok(rows.into_iter().flatten().collect())
     }
 
     /// A store that holds a point of this database.

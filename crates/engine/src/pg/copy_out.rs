@@ -97,11 +97,11 @@ impl<'a> CopyOut<'a> {
     }
 
     /// Reads from the socket. The server sends 8 KiB at a time: a client that takes each piece as it comes spends
-    /// more on waking up than on the rows. One that the server does not keep busy waits for a moment instead, in
+    /// more on waking up than on the rows. One that the server does not keep busy lets it be for a moment instead, in
     /// which the server goes on and fills the socket's buffer.
     async fn read_more(&mut self) -> Result<(), QueryError> {
         if self.lull && self.read_bytes >= UNHURRIED_BYTES {
-            tokio::time::sleep(LULL).await;
+            self.wire.lull(LULL).await?;
         }
         let read = self.wire.fill().await?;
         self.read_bytes = self.read_bytes.saturating_add(read);

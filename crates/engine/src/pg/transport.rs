@@ -88,6 +88,35 @@ fn configure(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+impl Transport {
+    /// Has the kernel wake nobody for what arrives before there are `bytes` of it, or the peer has ended.
+    pub(super) fn set_low_water(&self, bytes: i32) -> io::Result<()> {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        set_low_water(stream, bytes)
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no crate that is here knows this option")]
+fn set_low_water(stream: &TcpStream, bytes: libc::c_int) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let size = libc::socklen_t::try_from(size_of_val(&bytes)).map_err(io::Error::other)?;
+    let value = std::ptr::from_ref(&bytes).cast();
+    // SAFETY: the stream keeps its descriptor open, and the kernel copies the value while it is here.
+    let result =
+        unsafe { libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVLOWAT, value, size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Elsewhere whoever waits is woken more often, and does the same.
+#[cfg(not(target_os = "linux"))]
+fn set_low_water(_: &TcpStream, _: i32) -> io::Result<()> {
+    Ok(())
+}
+
 impl AsyncRead for Transport {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

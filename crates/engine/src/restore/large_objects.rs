@@ -1,10 +1,9 @@
 //! Loading large objects. They are there by now, empty: pre-data has made them.
 
 use permafrost_vault::SegmentReader;
-use permafrost_vault::plan::Compression;
 use permafrost_vault::task_result::LargeObjectData;
 
-use super::load::raw_of;
+use super::frames::Decompressor;
 use crate::error::EngineError;
 use crate::pg::Connection;
 
@@ -15,14 +14,14 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 pub(super) async fn load(
     connection: &mut Connection,
     reader: &mut SegmentReader<'_>,
-    compression: Compression,
+    decompressor: &mut Decompressor,
     data: &LargeObjectData,
 ) -> Result<u64, EngineError> {
     let object = format!("large object {}", data.oid);
     let mut offset = 0_u64;
     for frame in &data.frames {
         let stored = reader.frame(frame).await?;
-        let raw = raw_of(&stored, frame, compression, &object)?;
+        let raw = decompressor.raw_of(&stored, frame, &object)?;
         for chunk in raw.chunks(CHUNK_BYTES) {
             let (oid, at, bytes) = (data.oid.to_string(), offset.to_string(), hex::encode(chunk));
             connection

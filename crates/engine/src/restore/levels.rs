@@ -15,10 +15,15 @@ use super::Restore;
 
 /// Bytes of tables that the steps of a group work on: seconds, so that an own function for it is worth its while.
 const GROUP_BYTES: u64 = 64 * 1024 * 1024;
-/// Steps in a group.
-const GROUP_STEPS: usize = 100;
-/// About the most groups of a level: a Map's items travel in a payload. Groups of a larger database are larger.
-const MOST_GROUPS: usize = 900;
+/// Objects that the steps of a group work on: every group is found by planning the whole restore, so that many small
+/// groups of very many objects would take longer to find than to carry out.
+const GROUP_OBJECTS: usize = 1_000;
+/// About the most groups of a level that are full by their objects: so planning stays a small, fixed number of times
+/// as long as it is once.
+const MOST_GROUPS_OF_OBJECTS: usize = 32;
+/// About the most groups of a level that are full by their bytes: a Map's items travel in a payload. Groups of a larger
+/// database are larger.
+const MOST_GROUPS_OF_BYTES: usize = 900;
 /// Tables that are analysed in one transaction.
 const TABLES_PER_STEP: usize = 100;
 
@@ -35,6 +40,14 @@ pub(super) enum Step<'a> {
 pub(super) type Group<'a> = Vec<Step<'a>>;
 
 impl Step<'_> {
+    /// How many objects it works on.
+    fn objects(&self) -> usize {
+        match self {
+            Self::Entry(_) => 1,
+            Self::Analyze(tables) => tables.len(),
+        }
+    }
+
     /// The name of its marker: no two steps of a restore have the same.
     pub(super) fn marker(&self) -> String {
         match self {
@@ -152,24 +165,27 @@ fn in_batches<'a, T: Copy>(
     batches.into_iter().map(|(bytes, batch)| (bytes, vec![step(batch)])).collect()
 }
 
-/// Puts small units together, so that there are no more than about twice [`MOST_GROUPS`].
+/// Puts small units together.
 fn grouped(mut units: Vec<(u64, Group<'_>)>) -> Vec<Group<'_>> {
     units.sort_by_key(|(bytes, _)| Reverse(*bytes));
     let total_bytes: u64 = units.iter().map(|(bytes, _)| bytes).sum();
-    let total_steps: usize = units.iter().map(|(_, steps)| steps.len()).sum();
-    let most_bytes = GROUP_BYTES.max(total_bytes / MOST_GROUPS as u64);
-    let most_steps = GROUP_STEPS.max(total_steps.div_ceil(MOST_GROUPS));
-    let mut groups: Vec<(u64, Group<'_>)> = Vec::new();
+    let objects_of = |steps: &Group<'_>| steps.iter().map(Step::objects).sum::<usize>();
+    let total_objects: usize = units.iter().map(|(_, steps)| objects_of(steps)).sum();
+    let most_bytes = GROUP_BYTES.max(total_bytes / MOST_GROUPS_OF_BYTES as u64);
+    let most_objects = GROUP_OBJECTS.max(total_objects.div_ceil(MOST_GROUPS_OF_OBJECTS));
+    let mut groups: Vec<(u64, usize, Group<'_>)> = Vec::new();
     for (bytes, steps) in units {
+        let objects = objects_of(&steps);
         match groups.last_mut() {
-            Some((sum, group)) if *sum + bytes <= most_bytes && group.len() + steps.len() <= most_steps => {
+            Some((sum, count, group)) if *sum + bytes <= most_bytes && *count + objects <= most_objects => {
                 *sum += bytes;
+                *count += objects;
                 group.extend(steps);
             }
-            _ => groups.push((bytes, steps)),
+            _ => groups.push((bytes, objects, steps)),
         }
     }
-    groups.into_iter().map(|(_, steps)| steps).collect()
+    groups.into_iter().map(|(_, _, steps)| steps).collect()
 }
 
 #[cfg(test)]
@@ -188,7 +204,8 @@ mod tests {
             let steps = |count: usize| (0..count).map(|_| Step::Entry(&entry)).collect();
             let units = sizes.iter().map(|(bytes, count)| (*bytes, steps(*count))).collect();
             let groups = grouped(units);
-            prop_assert!(groups.len() <= 2 * MOST_GROUPS + 2, "{} groups", groups.len());
+            let most = 2 * (MOST_GROUPS_OF_BYTES + MOST_GROUPS_OF_OBJECTS) + 2;
+            prop_assert!(groups.len() <= most, "{} groups", groups.len());
             let expected: usize = sizes.iter().map(|(_, count)| count).sum();
             prop_assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), expected);
             prop_assert!(groups.iter().all(|group| !group.is_empty()));

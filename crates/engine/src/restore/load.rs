@@ -4,17 +4,14 @@
 //! killed leaves nothing of the unit that it was loading; run again, or twice at once, it finds the markers and
 //! loads what is missing.
 
-use std::io::Read;
-
 use permafrost_domain::job::Progress;
 use permafrost_domain::{Code, Fault};
 use permafrost_pgarchive::{DumpId, Entry};
-use permafrost_vault::plan::Compression;
 use permafrost_vault::store::parse_document;
-use permafrost_vault::task_result::Frame;
-use permafrost_vault::{PointLayout, SegmentReader, Store, TaskResult, Xxh3};
+use permafrost_vault::{PointLayout, SegmentReader, Store, TaskResult};
 
 use super::definitions::Definitions;
+use super::frames::Decompressor;
 use super::skipped::Skipped;
 use super::units::{Unit, What, units};
 use super::{Restore, large_objects, marker_table};
@@ -60,7 +57,9 @@ pub async fn load(
     connection.execute(settings).await.map_err(EngineError::query("set up the session"))?;
     let skipped = Skipped::read(restore, &mut connection).await?;
     let reader = SegmentReader::new(stored.store, stored.layout, &objects.segments);
-    let mut loader = Loader { restore, definitions, reader, connection, done: Progress::default() };
+    let decompressor = Decompressor::new(restore.manifest.compression)?;
+    let done = Progress::default();
+    let mut loader = Loader { restore, definitions, reader, decompressor, connection, done };
     for unit in units(&result, task.slice_bytes).iter().filter(|unit| unit.slice == task.slice) {
         if !is_wanted(restore, &skipped, unit) {
             continue;
@@ -98,6 +97,7 @@ struct Loader<'a> {
     restore: &'a Restore<'a>,
     definitions: Definitions<'a>,
     reader: SegmentReader<'a>,
+    decompressor: Decompressor,
     connection: Connection,
     done: Progress,
 }
@@ -128,11 +128,9 @@ impl Loader<'_> {
                 What::Rows { .. } => self.copy_in(unit, &object, watch).await?,
                 What::LargeObjects { objects } => {
                     for large_object in objects {
-                        let compression = self.restore.manifest.compression;
-                        let connection = &mut self.connection;
+                        let Self { connection, reader, decompressor, .. } = self;
                         let bytes =
-                            large_objects::load(connection, &mut self.reader, compression, large_object)
-                                .await?;
+                            large_objects::load(connection, reader, decompressor, large_object).await?;
                         self.done.bytes_done += bytes;
                         watch(self.done).await?;
                     }
@@ -180,7 +178,7 @@ impl Loader<'_> {
             self.connection.copy_in(&format!("{copy} ({encoding}{freeze})")).await.map_err(failed())?;
         for frame in frames {
             let stored = self.reader.frame(frame).await?;
-            let rows = raw_of(&stored, frame, self.restore.manifest.compression, object)?;
+            let rows = self.decompressor.raw_of(&stored, frame, object)?;
             drop(stored);
             copy.send(&rows).await.map_err(failed())?;
             self.done.rows_done += frame.rows;
@@ -189,26 +187,4 @@ impl Loader<'_> {
         }
         copy.finish().await.map_err(failed())
     }
-}
-
-/// What a frame holds, checked.
-pub(super) fn raw_of(
-    stored: &[u8],
-    frame: &Frame,
-    compression: Compression,
-    object: &str,
-) -> Result<Vec<u8>, EngineError> {
-    let damaged = || EngineError::Damaged { what: format!("a frame of {object}") };
-    let raw_length = usize::try_from(frame.raw_length).map_err(|_| damaged())?;
-    let raw = match compression {
-        Compression::Zstd => zstd::bulk::decompress(stored, raw_length).map_err(|_| damaged())?,
-        Compression::Gzip => {
-            let mut raw = Vec::with_capacity(raw_length);
-            // One byte more would show that the frame is not what it says, without an end to it.
-            let mut gzip = flate2::read::GzDecoder::new(stored).take(frame.raw_length + 1);
-            gzip.read_to_end(&mut raw).map_err(|_| damaged())?;
-            raw
-        }
-    };
-    if raw.len() == raw_length && Xxh3::of(&raw) == frame.raw_checksum { Ok(raw) } else { Err(damaged()) }
 }

@@ -53,30 +53,29 @@ pub enum PlanError {
 ///
 /// # Errors
 /// Names match nothing, or the archive cannot be understood.
-pub fn restore_plan(toc: &TableOfContents, options: &RestoreOptions) -> Result<RestorePlan, PlanError> {
+pub fn restore_plan(mut toc: TableOfContents, options: &RestoreOptions) -> Result<RestorePlan, PlanError> {
     let content = match options.content {
         options::Content::SchemaOnly => Content::SchemaOnly,
         options::Content::Everything | options::Content::DataOnly => Content::Everything,
     };
-    let selected = selection(options).select(toc, content).map_err(|error| not_in_backup(toc, error))?;
-    let mut planned = toc.clone();
-    selected.apply(&mut planned);
-    let mut left_out = selected.left_out;
+    let selected = selection(options).select(&toc, content).map_err(|error| not_in_backup(&toc, error))?;
     let data_only = options.content == options::Content::DataOnly;
+    let without = if data_only { post_data(&toc)? } else { HashSet::new() };
+    selected.apply(&mut toc);
+    let mut left_out = selected.left_out;
     if data_only {
-        let without = post_data(&planned)?;
-        planned.entries.retain(|entry| !without.contains(&entry.dump_id));
-        let without = post_data(toc)?;
         left_out.retain(|left_out| !without.contains(&left_out.dump_id));
+        let without = post_data(&toc)?;
+        toc.entries.retain(|entry| !without.contains(&entry.dump_id));
     }
     let privileges = match options.privileges {
         options::Privileges::Keep if !data_only => Privileges::Keep,
         options::Privileges::Keep | options::Privileges::Drop => Privileges::Drop,
     };
-    planned.set_ownership(&ownership(options), privileges)?;
-    planned.map_tablespaces(&tablespaces(options));
-    set_sections(&mut planned);
-    Ok(RestorePlan { toc: planned, left_out })
+    toc.set_ownership(&ownership(options), privileges)?;
+    toc.map_tablespaces(&tablespaces(options));
+    set_sections(&mut toc);
+    Ok(RestorePlan { toc, left_out })
 }
 
 impl RestorePlan {

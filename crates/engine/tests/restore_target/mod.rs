@@ -57,7 +57,7 @@ impl Restored {
         let connection = login.connect().await.unwrap();
         let manifest = manifest(&server, &connection.server_version().to_string(), &toc, tables);
         connection.close().await;
-        let plan = restore_plan(&toc, options).unwrap();
+        let plan = restore_plan(toc.clone(), options).unwrap();
         let job = JobId::new(AT.parse().unwrap(), 7);
         Self { server, toc, manifest, plan, login, name: "copied".parse().unwrap(), job }
     }
@@ -72,7 +72,7 @@ impl Restored {
         let manifest = manifest(&server, source_version, &toc, BTreeMap::new());
         let (content, tablespaces) = (Content::SchemaOnly, Tablespaces::Default);
         let options = RestoreOptions { content, tablespaces, ..RestoreOptions::default() };
-        let plan = restore_plan(&toc, &options).unwrap();
+        let plan = restore_plan(toc.clone(), &options).unwrap();
         let login = Login { options: server.options(), ca_pem: None };
         let job = JobId::new(AT.parse().unwrap(), 7);
         Self { server, toc, manifest, plan, login, name: "copied".parse().unwrap(), job }

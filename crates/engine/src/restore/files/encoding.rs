@@ -6,7 +6,7 @@ use permafrost_pgarchive::{ArchiveVersion, Header};
 use permafrost_vault::plan::Compression;
 use permafrost_vault::task_result::Frame;
 
-use super::super::load::raw_of;
+use super::super::frames::Decompressor;
 use crate::dump::frames::Compressor;
 use crate::error::EngineError;
 
@@ -76,8 +76,9 @@ impl From<Compression> for Encoding {
 
 /// Makes of a backup's frames what files hold.
 pub(super) struct Recoder {
-    stored: Compression,
+    stored: Encoding,
     encoding: Encoding,
+    decompressor: Decompressor,
     compressor: Option<Compressor>,
     buffer: Vec<u8>,
 }
@@ -89,12 +90,13 @@ impl Recoder {
             Encoding::Gzip => Some(Compressor::new(Compression::Gzip, GZIP_LEVEL)?),
             Encoding::None => None,
         };
-        Ok(Self { stored, encoding, compressor, buffer: Vec::new() })
+        let decompressor = Decompressor::new(stored)?;
+        Ok(Self { stored: stored.into(), encoding, decompressor, compressor, buffer: Vec::new() })
     }
 
     /// A frame as files hold it: as it is, where that is how they are compressed.
     pub(super) fn frame(&mut self, stored: Bytes, frame: &Frame, object: &str) -> Result<Bytes, EngineError> {
-        if self.encoding == Encoding::from(self.stored) {
+        if self.encoding == self.stored {
             return Ok(stored);
         }
         let raw = self.raw(&stored, frame, object)?;
@@ -103,8 +105,8 @@ impl Recoder {
     }
 
     /// What a frame holds, checked.
-    pub(super) fn raw(&self, stored: &[u8], frame: &Frame, object: &str) -> Result<Vec<u8>, EngineError> {
-        raw_of(stored, frame, self.stored, object)
+    pub(super) fn raw(&mut self, stored: &[u8], frame: &Frame, object: &str) -> Result<Vec<u8>, EngineError> {
+        self.decompressor.raw_of(stored, frame, object)
     }
 
     /// These bytes as files hold them.
