@@ -58,8 +58,8 @@ pub(crate) enum Work {
     Uploaded(Vec<Invocation>),
     /// A dump by Permafrost of this database.
     Dump(String, Destination),
-    /// A stock program that fills a database, which is made empty before.
-    IntoDatabase(Invocation, String),
+    /// Stock programs that fill a database, one after the other; it is made empty before.
+    IntoDatabase(Vec<Invocation>, String),
     /// One that copies the tables of the first database into the second, which has all of them, empty, before.
     BetweenDatabases(Invocation, String, String),
     /// A restore by Permafrost, as this database, of a point in this store.
@@ -217,10 +217,10 @@ impl Bench {
                 let work = Ready::Permafrost(self.dump(database, *destination, &store.endpoint(), new_job()));
                 Prepared { store: Some(Store::Own(store)), work }
             }
-            Work::IntoDatabase(invocation, database) => {
+            Work::IntoDatabase(programs, database) => {
                 self.drop_database(database).await?;
                 self.server.execute("postgres", &[create(database)]).await?;
-                without_store(Ready::Piped(vec![invocation.clone()]))
+                without_store(Ready::Queued(programs.clone(), 1))
             }
             Work::BetweenDatabases(invocation, source, target) => {
                 self.drop_database(target).await?;

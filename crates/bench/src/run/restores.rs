@@ -10,6 +10,7 @@ use crate::report::{Expectation, Report, Results};
 use crate::say;
 
 const STOCK: &str = "pg_restore -j2 of pg_dump -Fc";
+const STOCK_ANALYZED: &str = "pg_restore -j2, then vacuumdb -j2 --analyze-only";
 const COPYDB: &str = "pgcopydb copy table-data, 2 jobs, server to server";
 const OURS: &str = "Permafrost, S3";
 /// The database that every run makes.
@@ -23,14 +24,15 @@ impl Bench {
         let archive = self.scratch.join("stock.dump").display().to_string();
         say::line(&format!("dumping {name} with pg_dump, to be restored"));
         peers::run_piped(&[self.stock("pg_dump", ["-Fc", "-f", &archive, name])], self.server.port)?;
-        let mut subjects = vec![Subject {
-            name: STOCK.to_owned(),
+        let restore = self.stock("pg_restore", ["-j2", "--exit-on-error", "-d", TARGET, &archive]);
+        let analyze = self.stock("vacuumdb", ["-j2", "--analyze-only", "--quiet", TARGET]);
+        let peers = [(STOCK, vec![restore.clone()]), (STOCK_ANALYZED, vec![restore, analyze])];
+        let subjects = peers.map(|(title, programs)| Subject {
+            name: title.to_owned(),
             role: Role::Peer,
-            work: Work::IntoDatabase(
-                self.stock("pg_restore", ["-j2", "--exit-on-error", "-d", TARGET, &archive]),
-                TARGET.to_owned(),
-            ),
-        }];
+            work: Work::IntoDatabase(programs, TARGET.to_owned()),
+        });
+        let mut subjects = Vec::from(subjects);
         match peers::on_path("pgcopydb") {
             Some(program) => subjects.push(Subject {
                 name: COPYDB.to_owned(),
@@ -52,8 +54,10 @@ impl Bench {
         std::fs::remove_file(&archive).map_err(BenchError::io(format!("remove {archive}")))?;
         let bound = if part == Part::RestoreGiant { 1.2 } else { 1.0 };
         let (stock, ours) = (results.median(STOCK), results.median(OURS));
+        let analyzed = results.median(STOCK_ANALYZED);
         let expectations = [
             Expectation::at_least("pg_restore -j2 / Permafrost", stock, ours, bound),
+            Expectation::at_least("pg_restore -j2, then vacuumdb / Permafrost", analyzed, ours, bound),
             results.peak_mb(&[OURS]).map(|peak| Expectation::bound("memory of a task, MB", peak, 256.0)),
         ];
         self.report(part, database, results, expectations.into_iter().flatten().collect()).await
