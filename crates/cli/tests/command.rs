@@ -326,6 +326,21 @@ fn a_rehydration_tells_its_price_and_starts_only_when_it_is_told_to() {
     assert_eq!(body(&request), serde_json::json!({"priority": "high", "days": 15}));
 }
 
+#[test]
+fn a_hold_that_is_not_waited_for_names_its_job() {
+    let point = "rp-01kb0000000000000000000003";
+    for (command, legal_hold) in [("hold", "on"), ("release", "off")] {
+        let started = r#"{"job": "job-01kb0000000000000000000000"}"#;
+        let (endpoint, asked) = serve(vec![(202, started.to_owned())]);
+        let output = permafrost(&endpoint, &format!("recovery-point {command} shop {point} --no-wait"));
+        assert_eq!(stdout(&output), "job-01kb0000000000000000000000\n", "{}", stderr(&output));
+        let request = asked.recv().unwrap();
+        let path = format!("POST /v1/instances/shop/recovery-points/{point}/legal-hold ");
+        assert!(request.starts_with(&path), "{request}");
+        assert_eq!(body(&request), serde_json::json!({"legal_hold": legal_hold}));
+    }
+}
+
 /// A list of points, or a page of it.
 fn points_page(points: &[(&str, &str)], next: Option<&str>) -> (u16, String) {
     let point = |(id, time): &(&str, &str)| {

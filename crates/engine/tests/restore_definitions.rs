@@ -7,7 +7,9 @@ mod restore_target;
 
 use std::time::Duration;
 
-use permafrost_domain::restore_options::{Content, Ownership, RestoreOptions, RoleMapping};
+use permafrost_domain::restore_options::{
+    Content, Ownership, RestoreOptions, RoleMapping, TablespaceMapping, Tablespaces,
+};
 use permafrost_domain::{Code, Fault};
 use permafrost_engine::restore::{
     PostDataState, abandon, finish, prepare, restore_plan, run_post_data, warnings,
@@ -266,6 +268,37 @@ async fn an_archive_of_18_is_restored_on_an_older_server() {
     assert!(!known || found.is_empty(), "{found:#?}");
     let spaced = "SELECT count(*)::text FROM pg_class WHERE relname IN ('spaced', 'spaced_pkey', 'in_space')";
     assert_eq!(restored.query("copied", spaced).await, ["3"], "tablespaces are the database's own");
+}
+
+/// A database with a default tablespace of its own gets it back, or what the options say.
+#[tokio::test]
+async fn the_default_tablespace_is_restored() {
+    let script = "SET allow_in_place_tablespaces = on;\nCREATE TABLESPACE \"sp ace\" LOCATION '';\n\
+        CREATE TABLESPACE other LOCATION '';\nCREATE TABLE kept (id integer);\n\\connect postgres\n\
+        ALTER DATABASE origin SET TABLESPACE \"sp ace\";";
+    let mut restored = Restored::new(script, &everything()).await;
+    let mapping = TablespaceMapping { from: "sp ace".parse().unwrap(), to: "other".parse().unwrap() };
+    for (tablespaces, expected) in [
+        (Tablespaces::Keep, "sp ace"),
+        (Tablespaces::Map { tablespaces: vec![mapping] }, "other"),
+        (Tablespaces::Default, "pg_default"),
+    ] {
+        let options = RestoreOptions { tablespaces, ..everything() };
+        restored.plan = restore_plan(restored.toc.clone(), &options).unwrap();
+        assert_eq!(restored.run().await.unwrap(), Vec::<String>::new());
+        let query = "SELECT spcname::text FROM pg_database d JOIN pg_tablespace s ON s.oid = dattablespace \
+            WHERE datname = 'copied'";
+        assert_eq!(restored.query("postgres", query).await, [expected]);
+        let mut connection = restored.connect("postgres").await;
+        connection.execute("DROP DATABASE copied").await.unwrap();
+        connection.close().await;
+    }
+    let mapping = TablespaceMapping { from: "sp ace".parse().unwrap(), to: "gone".parse().unwrap() };
+    let tablespaces = Tablespaces::Map { tablespaces: vec![mapping] };
+    let options = RestoreOptions { tablespaces, ..everything() };
+    restored.plan = restore_plan(restored.toc.clone(), &options).unwrap();
+    let fault = Fault::from(restored.run().await.unwrap_err());
+    assert_eq!((fault.code, fault.object.as_deref()), (Code::TablespaceNotFound, Some("tablespace gone")));
 }
 
 /// On a server of the source's version, or a newer one, every failure counts.

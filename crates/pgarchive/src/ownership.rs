@@ -147,6 +147,13 @@ impl TableOfContents {
             }
         }
     }
+
+    /// The tablespace in which the database keeps what names none; `None` for the server's own default, `pg_default`.
+    pub fn database_tablespace(&self) -> Option<Text> {
+        let database = self.entries.iter().find(|entry| entry.desc == "DATABASE")?;
+        let (_, name) = tablespace_clause(database.defn.as_ref()?)?;
+        Some(name).filter(|name| *name != "pg_default")
+    }
 }
 
 /// The new name; empty for the database's default.
@@ -157,8 +164,8 @@ fn mapped_tablespace(name: &Text, tablespaces: &TablespaceMap) -> Text {
     }
 }
 
-/// `CREATE DATABASE name WITH ... TABLESPACE = name ...;`
-fn map_database_tablespace(defn: &Text, tablespaces: &TablespaceMap) -> Text {
+/// Where `CREATE DATABASE name WITH ... TABLESPACE = name ...;` says so, and the name.
+fn tablespace_clause(defn: &Text) -> Option<(std::ops::Range<usize>, Text)> {
     let mut tokens = Tokens::of(defn);
     let mut clause = None;
     while let Some(token) = tokens.next() {
@@ -167,7 +174,11 @@ fn map_database_tablespace(defn: &Text, tablespaces: &TablespaceMap) -> Text {
                 tokens.next().and_then(|value| Some((token.range.start..value.range.end, value.name()?)));
         }
     }
-    let Some((range, name)) = clause else { return defn.clone() };
+    clause
+}
+
+fn map_database_tablespace(defn: &Text, tablespaces: &TablespaceMap) -> Text {
+    let Some((range, name)) = tablespace_clause(defn) else { return defn.clone() };
     let new = mapped_tablespace(&name, tablespaces);
     let new = if new.is_empty() { Text::from("pg_default") } else { new };
     replaced(defn, range, &[b"TABLESPACE = ", quote_ident(&new).as_bytes()].concat())

@@ -60,7 +60,7 @@ fn plan(sizes: &[u64]) -> DumpPlan {
         globals: object("globals.sql", 10),
         compression: Compression::Zstd,
         level: 1,
-        tasks: cut(parts.collect(), 50_000),
+        tasks: cut(parts.collect(), |_| 50_000),
     }
 }
 

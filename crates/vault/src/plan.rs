@@ -196,36 +196,35 @@ impl DumpPlan {
     }
 }
 
-/// Cuts parts into tasks of about `target_bytes` of data: the largest tables first, small ones together.
+/// Cuts parts into tasks: the largest tables first, small ones together. `target_bytes` says how much a task copies
+/// about where so many bytes are left; less and less of them keep workers from waiting for another's last task.
 ///
-/// Each part is in exactly one task; a part that is larger than the target makes a task of its own. The
-/// result depends on nothing but the arguments.
-pub fn cut(mut parts: Vec<Part>, target_bytes: u64) -> Vec<Task> {
+/// Each part is in exactly one task; a part that is larger than the target makes a task of its own. The result depends
+/// on nothing but the arguments.
+pub fn cut(mut parts: Vec<Part>, target_bytes: impl Fn(u64) -> u64) -> Vec<Task> {
     parts.sort_by_key(Part::place);
-    let groups = group(parts, |part| part.estimated_bytes, target_bytes);
-    (1..).zip(groups).map(|(task, parts)| Task { task, parts }).collect()
-}
-
-/// Groups items of about `target_bytes` together, the largest first; items of one size keep their order.
-pub fn group<T>(mut items: Vec<T>, bytes: impl Fn(&T) -> u64, target_bytes: u64) -> Vec<Vec<T>> {
-    items.sort_by_key(|item| std::cmp::Reverse(bytes(item)));
-    let mut groups: Vec<Vec<T>> = Vec::new();
-    let mut filled_bytes = 0_u64;
-    for item in items {
-        // A table of no pages still costs a round trip: without this, all empty tables would share a task.
-        let cost_bytes = bytes(&item).max(8 * 1024);
-        match groups.last_mut() {
-            Some(group) if filled_bytes.saturating_add(cost_bytes) <= target_bytes => {
-                filled_bytes += cost_bytes;
-                group.push(item);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.estimated_bytes));
+    // A table of no pages still costs a round trip: without this, all empty tables would share a task.
+    let cost_bytes = |part: &Part| part.estimated_bytes.max(8 * 1024);
+    let mut left_bytes: u64 = parts.iter().map(cost_bytes).sum();
+    let mut tasks: Vec<Task> = Vec::new();
+    let mut room_bytes = 0_u64;
+    for part in parts {
+        let cost = cost_bytes(&part);
+        match tasks.last_mut() {
+            Some(task) if cost <= room_bytes => {
+                room_bytes -= cost;
+                task.parts.push(part);
             }
             _ => {
-                filled_bytes = cost_bytes;
-                groups.push(vec![item]);
+                room_bytes = target_bytes(left_bytes).saturating_sub(cost);
+                let number = u32::try_from(tasks.len() + 1).expect("tasks are numbered by u32");
+                tasks.push(Task { task: number, parts: vec![part] });
             }
         }
+        left_bytes -= cost;
     }
-    groups
+    tasks
 }
 
 #[cfg(test)]
@@ -252,9 +251,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_part_is_in_exactly_one_task(sizes in prop::collection::vec(0_u64..10_000_000, 0..200), target in 1_u64..20_000_000) {
+        fn every_part_is_in_exactly_one_task(sizes in prop::collection::vec(0_u64..10_000_000, 0..200), target in 1_u64..20_000_000, workers in 1_u64..8) {
             let parts: Vec<Part> = (1..).zip(sizes).map(|(id, size)| part(id, size)).collect();
-            let tasks = cut(parts.clone(), target);
+            let tasks = cut(parts.clone(), |left| (left / workers).min(target));
             let mut found: Vec<Part> = tasks.iter().flat_map(|task| task.parts.clone()).collect();
             found.sort_by_key(Part::place);
             prop_assert_eq!(found, parts);
@@ -268,13 +267,21 @@ mod tests {
 
     #[test]
     fn the_largest_goes_first_and_small_ones_share() {
-        let tasks = cut(vec![part(1, 10_000), part(2, 5_000_000), part(3, 20_000)], 1_000_000);
+        let tasks = cut(vec![part(1, 10_000), part(2, 5_000_000), part(3, 20_000)], |_| 1_000_000);
         let ids: Vec<Vec<i32>> = tasks
             .iter()
             .map(|task| task.parts.iter().map(|part| part.table().unwrap().dump_id).collect())
             .collect();
         assert_eq!(ids, [vec![2], vec![3, 1]]);
-        assert!(cut(Vec::new(), 1).is_empty());
+        assert!(cut(Vec::new(), |_| 1).is_empty());
+    }
+
+    #[test]
+    fn tasks_become_smaller_towards_the_end() {
+        let parts = (1..=64).map(|id| part(id, 10_000)).collect();
+        let tasks = cut(parts, |left| (left / 4).max(30_000));
+        let sizes: Vec<usize> = tasks.iter().map(|task| task.parts.len()).collect();
+        assert_eq!(sizes, [16, 12, 9, 6, 5, 4, 3, 3, 3, 3]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod due;
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use permafrost_catalog::PointChange;
+use permafrost_catalog::{NextDue, PointChange};
 use permafrost_domain::instance::Instance;
 use permafrost_domain::job::{Job, JobStatus, Operation};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
@@ -189,7 +189,11 @@ impl Run<'_> {
     /// Calls a point archived again whose copies are gone, or are being made for nobody: while a job waits for them, its
     /// instance is left alone. What is due for the point is the next run's: a job that was opened meanwhile asks anew.
     async fn end_rehydration(&self, point: &RecoveryPoint) -> Result<(), Fault> {
-        self.tools.catalog.move_point(point, PointState::Archived, &PointChange::default()).await?;
+        // Whoever archived it may have died before its segments in the backup store went: the next run looks, and goes
+        // on with that. Under legal hold they stay.
+        let next_due = if point.legal_hold { NextDue::AsStamped } else { NextDue::At(self.now) };
+        let change = PointChange { next_due, ..PointChange::default() };
+        self.tools.catalog.move_point(point, PointState::Archived, &change).await?;
         Ok(())
     }
 

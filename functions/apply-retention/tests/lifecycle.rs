@@ -286,6 +286,54 @@ async fn an_archived_point_is_rehydrated_and_read() {
     assert_eq!(fault.code, Code::RecoveryPointArchived);
 }
 
+/// A rehydration that begins where archiving has died, between the new state and the end of the old segments, leaves
+/// them no longer than it lasts: a run after it goes on with the archiving.
+#[tokio::test]
+async fn a_rehydration_does_not_keep_old_segments() {
+    let vault = Vault::new(Immutability::Disabled).await;
+    let (kill, old) = (Kill::default(), (Place::Backup, PointLayout::segment(1, "a", 0)));
+    let dying = vault.dying_tools(&kill);
+    let mut died = None;
+    for write in 0.. {
+        let point = vault.commit(BACKUP_UNTIL, Some(ARCHIVE_UNTIL)).await;
+        kill.arm(write, Moment::After);
+        let now = Some(at(WHEN_ARCHIVED));
+        let job = JobId::new(at(WHEN_ARCHIVED), 1);
+        let step = PointStep { job, instance: vault.instance.id, point: point.id, now };
+        if tier_to_archive::handle(&dying, step).await.is_ok() {
+            break;
+        }
+        let is_archived = vault.point(point.id).await.state == PointState::Archived;
+        if is_archived && vault.objects(&point).await.contains_key(&old) {
+            died = Some(point);
+            break;
+        }
+        tier(&vault, point.id, now, job).await.unwrap();
+    }
+    let point = died.expect("archiving ends with the old segments");
+
+    let asked = at("2016-05-01T00:00:00Z");
+    let mut job = Job::queued(JobId::new(asked, 3), Operation::Rehydrate, &vault.instance, asked);
+    job.rehydration = Some(RehydrationOrder {
+        point: point.id,
+        priority: RehydrationPriority::High,
+        days: RehydrationDays::default(),
+    });
+    vault.tools.catalog.open_job(&job).await.unwrap();
+    let step = rehydrate_point::handle(&vault.tools, JobStep { job: job.id }).await;
+    assert_eq!(step, Ok(Progressed::Running));
+    vault.tools.catalog.close_job(job.id, &JobOutcome::Cancelled, asked).await.unwrap();
+
+    assert_eq!(plan(&vault, "2016-05-01T00:30:00Z").await, Ok(Vec::new()));
+    assert_eq!(vault.point(point.id).await.state, PointState::Archived);
+    let items = plan(&vault, "2016-05-01T01:30:00Z").await.unwrap();
+    let [item] = items.as_slice() else { panic!("{items:?}") };
+    assert_eq!((item.point, item.action), (point.id, DueAction::Archive));
+    carry_out(&vault, item).await.unwrap();
+    assert!(!vault.objects(&point).await.contains_key(&old));
+    assert_eq!(plan(&vault, "2016-05-01T02:30:00Z").await, Ok(Vec::new()));
+}
+
 /// A rehydration that ended before its copies were there keeps its point no longer than while somebody waits: when its
 /// time is over the point is deleted, by its retention as with the data of its instance.
 #[tokio::test]

@@ -4,6 +4,9 @@
 //! are there, it says `Rehydrated`, until the first of them goes. Asked again, the step asks for nothing that is being
 //! made. Copies that go too soon for this job, since another one has asked for them, are prolonged before it is done. A
 //! point that is readable stays `Rehydrated` while that is done: somebody may be reading it.
+//!
+//! Of two jobs that rehydrate a point at once, one finds that the other has moved it since it was read. It looks again
+//! when it is asked again.
 
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -29,25 +32,36 @@ pub async fn handle(tools: &Tools, step: JobStep) -> Result<Progressed, Fault> {
     tools.check_not_cancelled(step.job).await?;
     let job = tools.catalog.job_record(step.job).await?;
     let point = tools.catalog.point(job.instance, point_of(&job)?).await?;
+    let went_on = go_on(tools, &point, &job).await;
+    if went_on.as_ref().is_err_and(|fault| fault.code == Code::CatalogConflict) {
+        let there = tools.catalog.point(point.instance, point.id).await?;
+        if (there.state, there.rehydrated_until) != (point.state, point.rehydrated_until) {
+            return Ok(Progressed::Running);
+        }
+    }
+    went_on
+}
+
+/// What comes next for the point as it was read.
+async fn go_on(tools: &Tools, point: &RecoveryPoint, job: &Job) -> Result<Progressed, Fault> {
     match point.state {
         PointState::Available => Ok(Progressed::Done),
         PointState::Archived => {
-            ask(tools, &point, order(&job, &point)?).await?;
-            tools.catalog.move_point(&point, PointState::Rehydrating, &PointChange::default()).await?;
-            Ok(Progressed::Running)
+            ask(tools, point, order(job, point)?).await?;
+            begin(tools, point).await
         }
-        PointState::Rehydrating => end(tools, &point, &job).await,
+        PointState::Rehydrating => end(tools, point, job).await,
         PointState::Rehydrated => {
             let until = point.rehydrated_until.unwrap_or(Timestamp::MIN);
-            if is_too_short(&job, until, clock::now()) {
-                prolong(tools, &point, &job).await
+            if is_too_short(job, until, clock::now()) {
+                prolong(tools, point, job).await
             } else {
                 Ok(Progressed::Done)
             }
         }
         PointState::Archiving | PointState::Expiring | PointState::Expired | PointState::Damaged => {
             let message = format!("the recovery point is {:?}", point.state);
-            Err(about(&point, Code::RecoveryPointNotAvailable, message))
+            Err(about(point, Code::RecoveryPointNotAvailable, message))
         }
     }
 }
@@ -102,9 +116,16 @@ async fn prolong(tools: &Tools, point: &RecoveryPoint, job: &Job) -> Result<Prog
         tools.catalog.prolong_rehydration(point, until).await?;
         return Ok(Progressed::Done);
     }
-    let change = PointChange::default();
-    let point = tools.catalog.move_point(point, PointState::Archived, &change).await?;
-    tools.catalog.move_point(&point, PointState::Rehydrating, &change).await?;
+    let point = tools.catalog.move_point(point, PointState::Archived, &PointChange::default()).await?;
+    begin(tools, &point).await
+}
+
+/// The point is being rehydrated from now on, and is due: a run of retention that finds it when no job waits for it any
+/// more calls it archived again.
+async fn begin(tools: &Tools, point: &RecoveryPoint) -> Result<Progressed, Fault> {
+    let next_due = NextDue::At(point.retention.backup_store_until);
+    let change = PointChange { next_due, ..PointChange::default() };
+    tools.catalog.move_point(point, PointState::Rehydrating, &change).await?;
     Ok(Progressed::Running)
 }
 

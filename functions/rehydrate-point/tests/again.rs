@@ -38,6 +38,26 @@ async fn two_rehydrations_of_a_point_both_get_what_they_asked_for() {
     assert_as_archived(&vault, &point, "after both").await;
 }
 
+/// Two jobs that go on with a point at the same moment do not fail of each other, whatever the other has done to it
+/// since it was read.
+#[tokio::test]
+async fn rehydrations_at_the_same_moment_do_not_fail_of_each_other() {
+    let vault = Vault::new(Immutability::Disabled).await;
+    let point = archived(&vault).await;
+    let (short, long) = (rehydrate(&vault, &point, 10).await, rehydrate(&vault, &point, 30).await);
+    let over = RecoveryPoint {
+        state: PointState::Rehydrated,
+        rehydrated_until: Some(clock::now() - SignedDuration::from_hours(1)),
+        ..vault.point(point.id).await
+    };
+    for _ in 0..12 {
+        vault.tools.catalog.seed([Seed::Point(Box::new(over.clone()))]).await.unwrap();
+        let both = tokio::join!(step(&vault, short), step(&vault, long));
+        assert_eq!(both, (Progressed::Running, Progressed::Running));
+        assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating);
+    }
+}
+
 /// A rehydration that asks for no longer than the point is readable already asks the store for nothing.
 #[tokio::test]
 async fn a_shorter_rehydration_changes_nothing() {

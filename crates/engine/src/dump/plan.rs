@@ -16,9 +16,11 @@ use crate::toc::directory_form;
 use crate::{session, snapshot};
 
 /// A smaller task is not worth its function's start.
-const SMALLEST_TASK_BYTES: u64 = 64 * 1024 * 1024;
-/// Tasks for each of the workers at one time: with several, none is left waiting long for another's last task.
-const TASKS_OF_A_WORKER: u64 = 4;
+const SMALLEST_TASK_BYTES: u64 = 32 * 1024 * 1024;
+/// A task has such a share of what is left for its worker: so none is left waiting long for another's last task.
+const SHARES_OF_WHAT_IS_LEFT: u64 = 4;
+/// As many parts of a large table as make a full task, so that tasks can become smaller.
+const PARTS_OF_A_TASK: u64 = 2;
 /// A table of no more than such a share of what each of the workers copies leaves none of them waiting.
 const SHARES_OF_A_WORKER: u64 = 3;
 /// How many tasks' worth of a table one task copies where the table cannot be cut by its pages: what a function copies
@@ -67,10 +69,16 @@ impl DumpOptions {
         (total_bytes / (u64::from(self.workers.max(1)) * SHARES_OF_A_WORKER)).min(self.task_bytes)
     }
 
-    /// About how many bytes each task of a database of `total_bytes` copies.
-    fn target_bytes(&self, total_bytes: u64) -> u64 {
-        let shared = total_bytes / (u64::from(self.workers.max(1)) * TASKS_OF_A_WORKER);
+    /// About how many bytes a task copies where `left_bytes` of a database of `total_bytes` are left.
+    fn target_bytes(&self, left_bytes: u64, total_bytes: u64) -> u64 {
+        let shared = left_bytes / (u64::from(self.workers.max(1)) * SHARES_OF_WHAT_IS_LEFT);
         shared.max(SMALLEST_TASK_BYTES).min(self.task_bytes.max(1)).max(total_bytes / MOST_TASKS)
+    }
+
+    /// About how many bytes a part of a large table has.
+    fn part_bytes(&self, total_bytes: u64) -> u64 {
+        let task_bytes = self.target_bytes(total_bytes, total_bytes);
+        (task_bytes / PARTS_OF_A_TASK).max(SMALLEST_TASK_BYTES).min(task_bytes)
     }
 }
 
@@ -145,14 +153,15 @@ pub async fn plan_dump(
     };
 
     let pieces = Pieces::read(&mut connection, &toc).await?;
-    let target_bytes = options.target_bytes(pieces.total_bytes());
+    let total_bytes = pieces.total_bytes();
+    let parts = pieces.parts(&mut connection, options.part_bytes(total_bytes), options).await?;
     let plan = DumpPlan {
         format: FORMAT,
         source: describe(&mut connection, source, &toc).await?,
         consistent_at: snapshot.consistent_at,
         compression: options.compression,
         level: options.level,
-        tasks: cut(pieces.parts(&mut connection, target_bytes, options).await?, target_bytes),
+        tasks: cut(parts, |left_bytes| options.target_bytes(left_bytes, total_bytes)),
         toc: toc_ref,
         globals,
     };

@@ -182,7 +182,8 @@ async fn tablespaces(connection: &mut Connection, toc: &TableOfContents) -> Resu
     let wanted: BTreeSet<String> = toc
         .entries
         .iter()
-        .filter_map(|entry| entry.tablespace.as_ref())
+        .filter_map(|entry| entry.tablespace.clone())
+        .chain(toc.database_tablespace())
         .map(|name| name.to_string_lossy().into_owned())
         .filter(|name| !name.is_empty())
         .collect();

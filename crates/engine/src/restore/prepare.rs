@@ -3,8 +3,6 @@
 //! Run again after it was done, it finds its marker and does nothing: a late double can never drop what others
 //! have loaded. Run again after it was killed, it starts over.
 
-use permafrost_vault::plan::Source;
-
 use super::definitions::{Definitions, marker, once};
 use super::plan::is_pre_data;
 use super::skipped::{self, Skipped, Tolerance};
@@ -37,7 +35,7 @@ pub async fn prepare(restore: &Restore<'_>) -> Result<(), EngineError> {
     if database_exists(&mut server, restore.name.as_str()).await? {
         return Err(name_in_use(restore.name).into());
     }
-    create_database(&mut server, &temporary, &restore.manifest.source).await?;
+    create_database(&mut server, &temporary, restore).await?;
     server.close().await;
 
     let mut new = restore.login_to_new().connect().await?;
@@ -63,7 +61,12 @@ async fn create_markers(restore: &Restore<'_>, new: &mut Connection) -> Result<(
     .map_err(EngineError::query("create the table of markers"))
 }
 
-async fn create_database(server: &mut Connection, name: &str, source: &Source) -> Result<(), EngineError> {
+async fn create_database(
+    server: &mut Connection,
+    name: &str,
+    restore: &Restore<'_>,
+) -> Result<(), EngineError> {
+    let source = &restore.manifest.source;
     let mut statement = format!(
         "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
         sql::ident(name),
@@ -82,7 +85,20 @@ async fn create_database(server: &mut Connection, name: &str, source: &Source) -
         // A target whose template0 has another provider would otherwise hand it on.
         statement.push_str(" LOCALE_PROVIDER libc");
     }
+    let tablespace = restore.toc().database_tablespace().map(|name| name.to_string());
+    if let Some(tablespace) = &tablespace {
+        statement = format!("{statement} TABLESPACE {}", sql::ident(tablespace));
+    }
     server.execute(&statement).await.map_err(|error| match error.sqlstate() {
+        Some("42704")
+            if tablespace.as_ref().is_some_and(|name| error.to_string().contains(name.as_str())) =>
+        {
+            let message = format!("cannot create the database: {error}");
+            let object = format!("tablespace {}", tablespace.unwrap_or_default());
+            permafrost_domain::Fault::new(permafrost_domain::Code::TablespaceNotFound, message)
+                .on(object)
+                .into()
+        }
         // Unknown encoding, collation or locale.
         Some("22023" | "42704" | "42809") => {
             let message = format!("cannot create the database: {error}");
