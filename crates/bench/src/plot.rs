@@ -7,7 +7,7 @@ use crate::run::Role;
 
 /// Sizes, in pixels.
 const WIDTH: f64 = 900.0;
-const NAMES: f64 = 340.0;
+const NAMES: f64 = 370.0;
 const NUMBERS: f64 = 70.0;
 const HEAD: f64 = 56.0;
 const ROW: f64 = 30.0;
