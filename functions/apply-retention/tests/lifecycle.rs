@@ -12,7 +12,7 @@ use apply_retention::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use expire_recovery_point::Ground;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use permafrost_catalog::JobOutcome;
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::immutability::{Immutability, LockMode};
@@ -40,6 +40,14 @@ const WHEN_EXPIRED: &str = "2017-04-01T00:30:00Z";
 /// What a run plans at `now`.
 async fn plan(vault: &Vault, now: &str) -> Result<Vec<Item>, Fault> {
     steps::plan(vault, at(now)).await
+}
+
+/// A job that rehydrates `point` for so many days, asked for at `asked`.
+async fn open_rehydration(vault: &Vault, point: PointId, asked: Timestamp, days: RehydrationDays) -> Job {
+    let mut job = Job::queued(JobId::new(asked, 3), Operation::Rehydrate, &vault.instance, asked);
+    job.rehydration = Some(RehydrationOrder { point, priority: RehydrationPriority::High, days });
+    vault.tools.catalog.open_job(&job).await.unwrap();
+    job
 }
 
 async fn expire_at(vault: &Vault, point: &TestPoint, now: &str) -> Result<(), Fault> {
@@ -241,13 +249,7 @@ async fn an_archived_point_is_rehydrated_and_read() {
         .expect("its manifest stays readable");
 
     let now = permafrost_function::clock::now();
-    let mut job = Job::queued(JobId::new(now, 3), Operation::Rehydrate, &vault.instance, now);
-    job.rehydration = Some(RehydrationOrder {
-        point: point.id,
-        priority: RehydrationPriority::High,
-        days: RehydrationDays::try_from(10).unwrap(),
-    });
-    vault.tools.catalog.open_job(&job).await.unwrap();
+    let job = open_rehydration(&vault, point.id, now, RehydrationDays::try_from(10).unwrap()).await;
     let step = || rehydrate_point::handle(&vault.tools, JobStep { job: job.id });
     assert_eq!(step().await.unwrap(), Progressed::Running);
     assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating);
@@ -313,13 +315,7 @@ async fn a_rehydration_does_not_keep_old_segments() {
     let point = died.expect("archiving ends with the old segments");
 
     let asked = at("2016-05-01T00:00:00Z");
-    let mut job = Job::queued(JobId::new(asked, 3), Operation::Rehydrate, &vault.instance, asked);
-    job.rehydration = Some(RehydrationOrder {
-        point: point.id,
-        priority: RehydrationPriority::High,
-        days: RehydrationDays::default(),
-    });
-    vault.tools.catalog.open_job(&job).await.unwrap();
+    let job = open_rehydration(&vault, point.id, asked, RehydrationDays::default()).await;
     let step = rehydrate_point::handle(&vault.tools, JobStep { job: job.id }).await;
     assert_eq!(step, Ok(Progressed::Running));
     vault.tools.catalog.close_job(job.id, &JobOutcome::Cancelled, asked).await.unwrap();
@@ -350,13 +346,7 @@ async fn a_rehydration_that_was_given_up_keeps_nothing_for_ever() {
         let point = vault.commit(BACKUP_UNTIL, Some(archive_until)).await;
         tier(&vault, point.id, Some(at(WHEN_ARCHIVED)), JobId::new(at(WHEN_ARCHIVED), 1)).await.unwrap();
         let asked = at("2017-03-01T00:00:00Z");
-        let mut job = Job::queued(JobId::new(asked, 3), Operation::Rehydrate, &vault.instance, asked);
-        job.rehydration = Some(RehydrationOrder {
-            point: point.id,
-            priority: RehydrationPriority::High,
-            days: RehydrationDays::default(),
-        });
-        catalog.open_job(&job).await.unwrap();
+        let job = open_rehydration(&vault, point.id, asked, RehydrationDays::default()).await;
         let step = rehydrate_point::handle(&vault.tools, JobStep { job: job.id }).await;
         assert_eq!(step, Ok(Progressed::Running));
         if let Some(deletion) = &deletion {

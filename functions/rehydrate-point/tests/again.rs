@@ -11,7 +11,7 @@ use permafrost_domain::{Code, Fault, JobId};
 use permafrost_function::clock;
 use permafrost_function::step::{JobStep, Progressed};
 
-use permafrost_testing::Vault;
+use permafrost_testing::{TestPoint, Vault};
 use rehydration::{
     Readable, archived, assert_as_archived, assert_readable_for, close, copies, is_readable, rehydrate,
     rehydrated, until_done,
@@ -20,6 +20,15 @@ use rehydration::{
 /// Runs the job's step once.
 async fn step(vault: &Vault, job: JobId) -> Progressed {
     rehydrate_point::handle(&vault.tools, JobStep { job }).await.unwrap()
+}
+
+/// The point as one that is still called rehydrated, and whose copies are gone.
+async fn over(vault: &Vault, point: &TestPoint) -> RecoveryPoint {
+    RecoveryPoint {
+        state: PointState::Rehydrated,
+        rehydrated_until: Some(clock::now() - SignedDuration::from_hours(1)),
+        ..vault.point(point.id).await
+    }
 }
 
 /// Of two jobs that rehydrate a point at once, each ends when it is readable for as long as that one asked for.
@@ -45,11 +54,7 @@ async fn rehydrations_at_the_same_moment_do_not_fail_of_each_other() {
     let vault = Vault::new(Immutability::Disabled).await;
     let point = archived(&vault).await;
     let (short, long) = (rehydrate(&vault, &point, 10).await, rehydrate(&vault, &point, 30).await);
-    let over = RecoveryPoint {
-        state: PointState::Rehydrated,
-        rehydrated_until: Some(clock::now() - SignedDuration::from_hours(1)),
-        ..vault.point(point.id).await
-    };
+    let over = over(&vault, &point).await;
     for _ in 0..12 {
         vault.tools.catalog.seed([Seed::Point(Box::new(over.clone()))]).await.unwrap();
         let both = tokio::join!(step(&vault, short), step(&vault, long));
@@ -92,12 +97,7 @@ async fn a_rehydration_that_was_given_up_is_gone_on_with() {
 async fn a_point_whose_copies_are_gone_is_rehydrated_anew() {
     let vault = Vault::new(Immutability::Disabled).await;
     let point = archived(&vault).await;
-    let hour = SignedDuration::from_hours(1);
-    let over = RecoveryPoint {
-        state: PointState::Rehydrated,
-        rehydrated_until: Some(clock::now() - hour),
-        ..vault.point(point.id).await
-    };
+    let over = over(&vault, &point).await;
     vault.tools.catalog.seed([Seed::Point(Box::new(over))]).await.unwrap();
     assert_eq!(is_readable(&vault, &point).await, Readable::Descriptions);
 

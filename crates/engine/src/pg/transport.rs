@@ -90,7 +90,7 @@ fn configure(stream: &TcpStream) -> io::Result<()> {
 
 impl Transport {
     /// Has the kernel wake nobody for what arrives before there are `bytes` of it, or the peer has ended.
-    pub(super) fn set_low_water(&self, bytes: i32) -> io::Result<()> {
+    pub(super) fn set_low_water(&self, bytes: usize) -> io::Result<()> {
         let stream = match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
@@ -101,8 +101,9 @@ impl Transport {
 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "no crate that is here knows this option")]
-fn set_low_water(stream: &TcpStream, bytes: libc::c_int) -> io::Result<()> {
+fn set_low_water(stream: &TcpStream, bytes: usize) -> io::Result<()> {
     use std::os::fd::AsRawFd;
+    let bytes = libc::c_int::try_from(bytes).map_err(io::Error::other)?;
     let size = libc::socklen_t::try_from(size_of_val(&bytes)).map_err(io::Error::other)?;
     let value = std::ptr::from_ref(&bytes).cast();
     // SAFETY: the stream keeps its descriptor open, and the kernel copies the value while it is here.
@@ -113,7 +114,7 @@ fn set_low_water(stream: &TcpStream, bytes: libc::c_int) -> io::Result<()> {
 
 /// Elsewhere whoever waits is woken more often, and does the same.
 #[cfg(not(target_os = "linux"))]
-fn set_low_water(_: &TcpStream, _: i32) -> io::Result<()> {
+fn set_low_water(_: &TcpStream, _: usize) -> io::Result<()> {
     Ok(())
 }
 

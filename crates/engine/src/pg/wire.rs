@@ -17,8 +17,6 @@ use super::{DbError, QueryError};
 
 /// What one read takes from the socket at most, and the size of the input buffer between commands.
 pub(super) const READ_BYTES: usize = 256 * 1024;
-/// What must have arrived to end a lull: as much as one read takes.
-const LOW_WATER_BYTES: i32 = 256 * 1024;
 /// No message of a login is nearly as long. A peer that claims more speaks another protocol.
 const LOGIN_MESSAGE_BYTES_LIMIT: usize = 64 * 1024;
 /// The server itself builds no longer ones.
@@ -184,8 +182,7 @@ impl Wire {
 
     /// Waits, and is not woken meanwhile by what arrives, unless it is a whole read.
     pub(super) async fn lull(&mut self, how_long: Duration) -> Result<(), QueryError> {
-        let set = self.transport.set_low_water(LOW_WATER_BYTES);
-        set.map_err(|error| self.closed(error))?;
+        self.transport.set_low_water(READ_BYTES).map_err(|error| self.closed(error))?;
         tokio::time::sleep(how_long).await;
         self.transport.set_low_water(1).map_err(|error| self.closed(error))
     }

@@ -3,12 +3,14 @@
 //! Run again after it was done, it finds its marker and does nothing: a late double can never drop what others
 //! have loaded. Run again after it was killed, it starts over.
 
+use permafrost_domain::{Code, Fault};
+
 use super::definitions::{Definitions, marker, once};
 use super::plan::is_pre_data;
 use super::skipped::{self, Skipped, Tolerance};
 use super::{Restore, connect_to_server, database_exists, is_done, marker_schema, marker_table};
 use crate::error::EngineError;
-use crate::pg::Connection;
+use crate::pg::{Connection, QueryError};
 use crate::readiness::target::name_in_use;
 use crate::sql;
 
@@ -93,19 +95,18 @@ async fn create_database(
         Some("42704")
             if tablespace.as_ref().is_some_and(|name| error.to_string().contains(name.as_str())) =>
         {
-            let message = format!("cannot create the database: {error}");
             let object = format!("tablespace {}", tablespace.unwrap_or_default());
-            permafrost_domain::Fault::new(permafrost_domain::Code::TablespaceNotFound, message)
-                .on(object)
-                .into()
+            not_created(Code::TablespaceNotFound, &error, object)
         }
         // Unknown encoding, collation or locale.
         Some("22023" | "42704" | "42809") => {
-            let message = format!("cannot create the database: {error}");
-            permafrost_domain::Fault::new(permafrost_domain::Code::LocaleNotAvailable, message)
-                .on(format!("locale {} {}", source.collate, source.ctype))
-                .into()
+            let object = format!("locale {} {}", source.collate, source.ctype);
+            not_created(Code::LocaleNotAvailable, &error, object)
         }
         _ => EngineError::query_on("create the database", format!("database {name}"))(error),
     })
+}
+
+fn not_created(code: Code, error: &QueryError, object: String) -> EngineError {
+    Fault::new(code, format!("cannot create the database: {error}")).on(object).into()
 }
