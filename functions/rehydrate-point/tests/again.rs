@@ -55,9 +55,14 @@ async fn rehydrations_at_the_same_moment_do_not_fail_of_each_other() {
     let point = archived(&vault).await;
     let (short, long) = (rehydrate(&vault, &point, 10).await, rehydrate(&vault, &point, 30).await);
     let over = over(&vault, &point).await;
-    for _ in 0..12 {
+    // The second one finds the point moved on where it read it before the first one's moves, and moves it after them.
+    for delay in (0..24).map(|step| std::time::Duration::from_millis(2 * step)) {
         vault.tools.catalog.seed([Seed::Point(Box::new(over.clone()))]).await.unwrap();
-        let both = tokio::join!(step(&vault, short), step(&vault, long));
+        let later = async {
+            tokio::time::sleep(delay).await;
+            step(&vault, long).await
+        };
+        let both = tokio::join!(step(&vault, short), later);
         assert_eq!(both, (Progressed::Running, Progressed::Running));
         assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating);
     }
