@@ -6,7 +6,7 @@ mod pg_server;
 
 use std::time::Duration;
 
-use permafrost_engine::pg::{ConnectOptions, Connection, CopyBlock, QueryError, TlsMode};
+use permafrost_engine::pg::{ConnectOptions, Connection, CopyBlock, CopyOut, QueryError, TlsMode};
 use pg_server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -200,6 +200,86 @@ async fn a_copy_dropped_halfway_makes_the_connection_unusable() {
     let waiting = copy.read_rows(&mut block, usize::MAX);
     assert!(tokio::time::timeout(Duration::from_millis(100), waiting).await.is_err());
     assert!(matches!(copy.read_rows(&mut block, 1).await, Err(QueryError::Abandoned)));
+    assert!(matches!(connection.execute("SELECT 1").await, Err(QueryError::Abandoned)));
+}
+
+/// The rows of the statement that is being read.
+async fn rest_of(copy: &mut CopyOut<'_>) -> Result<String, QueryError> {
+    let mut rows = Vec::new();
+    while !copy.read_rows(&mut rows, BLOCK_BYTES).await?.end {}
+    Ok(String::from_utf8(rows).unwrap())
+}
+
+#[tokio::test]
+async fn statements_that_follow_each_other_bring_their_own_rows() {
+    let server = Server::start();
+    let mut connection = server.connect().await;
+    let counting = |count: u32| format!("COPY (SELECT generate_series(1, {count})) TO STDOUT");
+    let counted = |count: u32| (1..=count).flat_map(|i| [i.to_string(), "\n".to_owned()]).collect::<String>();
+    let counts = [3, 0, 200_000, 1, 0, 100_000];
+
+    let mut copy = connection.copy_out(&counting(counts[0])).await.unwrap();
+    for (place, count) in counts.into_iter().enumerate() {
+        if let Some(next) = counts.get(place + 1) {
+            copy.follow_with(&counting(*next)).await.unwrap();
+            assert!(
+                matches!(copy.follow_with("COPY t TO STDOUT").await, Err(QueryError::Abandoned)),
+                "one at a time"
+            );
+        }
+        assert!(rest_of(&mut copy).await.unwrap() == counted(count));
+        assert_eq!(copy.rows(), u64::from(count));
+        if place + 1 < counts.len() {
+            copy.next().await.unwrap();
+        }
+    }
+    assert!(matches!(copy.next().await, Err(QueryError::Abandoned)), "nothing follows");
+    connection.execute("SELECT 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_error_ends_what_follows_too_and_leaves_the_connection() {
+    const FAILS: &str = "COPY (SELECT 1 / (i - 70000) FROM generate_series(1, 100000) i) TO STDOUT";
+    const WORKS: &str = "COPY (SELECT generate_series(1, 100000)) TO STDOUT";
+    let server = Server::start();
+    let mut connection = server.connect().await;
+    for transaction in [false, true] {
+        for (first, second) in
+            [(FAILS, WORKS), (WORKS, FAILS), (WORKS, "COPY nowhere TO STDOUT"), (FAILS, "")]
+        {
+            if transaction {
+                connection.execute("BEGIN").await.unwrap();
+            }
+            let mut copy = connection.copy_out(first).await.unwrap();
+            copy.follow_with(second).await.unwrap();
+            let read = match rest_of(&mut copy).await {
+                Ok(_) => match copy.next().await {
+                    Ok(()) => rest_of(&mut copy).await,
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            let sqlstate = if second.contains("nowhere") { "42P01" } else { "22012" };
+            assert_eq!(read.unwrap_err().sqlstate(), Some(sqlstate), "{first} {second}");
+            assert!(matches!(copy.next().await, Err(QueryError::Abandoned)));
+            if transaction {
+                connection.execute("ROLLBACK").await.unwrap();
+            }
+            assert_eq!(connection.query("SELECT 7", &[]).await.unwrap()[0].get(0), Some("7"));
+        }
+    }
+
+    // One that is no COPY is refused when it is its turn.
+    let mut copy = connection.copy_out(WORKS).await.unwrap();
+    copy.follow_with("SELECT 1").await.unwrap();
+    rest_of(&mut copy).await.unwrap();
+    assert!(matches!(copy.next().await, Err(QueryError::WrongStatement { .. })));
+    connection.execute("SELECT 1").await.unwrap();
+
+    // And one that nobody goes over to leaves the connection between two commands.
+    let mut copy = connection.copy_out(WORKS).await.unwrap();
+    copy.follow_with(WORKS).await.unwrap();
+    rest_of(&mut copy).await.unwrap();
     assert!(matches!(connection.execute("SELECT 1").await, Err(QueryError::Abandoned)));
 }
 

@@ -87,10 +87,19 @@ checksum! {
     Xxh3, 16, |bytes| xxhash_rust::xxh3::xxh3_128(bytes).to_be_bytes()
 }
 
-impl Sha256 {
-    /// The checksum whose 32 bytes these are, of bytes that were summed piece by piece.
-    pub(crate) fn from_digest(digest: [u8; 32]) -> Self {
-        Self(digest)
+/// The SHA-256 of bytes that come piece by piece.
+#[derive(Debug, Clone, Default)]
+pub struct Sha256Sum(sha2::Sha256);
+
+impl Sha256Sum {
+    /// Adds the next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of what was added.
+    pub fn finish(self) -> Sha256 {
+        Sha256(self.0.finalize().into())
     }
 }
 

@@ -1,10 +1,9 @@
 //! Writing a file of any length with little memory: at once where it is small, else in parts.
 
 use bytes::Bytes;
-use sha2::Digest;
 use tokio::task::JoinHandle;
 
-use crate::checksum::Sha256;
+use crate::checksum::Sha256Sum;
 use crate::error::VaultError;
 use crate::folder::{ArrivedPart, Folder, Upload, WrittenFile};
 
@@ -17,7 +16,7 @@ pub struct FileWriter {
     folder: Folder,
     name: String,
     filling: Vec<u8>,
-    sum: sha2::Sha256,
+    sum: Sha256Sum,
     bytes: u64,
     upload: Option<Upload>,
     in_flight: Option<JoinHandle<Result<ArrivedPart, VaultError>>>,
@@ -33,7 +32,7 @@ impl FileWriter {
             folder,
             name,
             filling: Vec::new(),
-            sum: sha2::Sha256::new(),
+            sum: Sha256Sum::default(),
             bytes: 0,
             upload: None,
             in_flight: None,
@@ -52,7 +51,7 @@ impl FileWriter {
     /// # Errors
     /// Those of writing an earlier part; the file is then to be abandoned.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), VaultError> {
-        self.sum.update(bytes);
+        self.sum.add(bytes);
         self.bytes += bytes.len() as u64;
         while self.filling.len() + bytes.len() > PART_BYTES {
             let (head, rest) = bytes.split_at(PART_BYTES - self.filling.len());
@@ -73,11 +72,7 @@ impl FileWriter {
             return self.folder.put(&self.name, Bytes::from(std::mem::take(&mut self.filling))).await;
         }
         match self.complete().await {
-            Ok(()) => Ok(WrittenFile {
-                name: self.name,
-                bytes: self.bytes,
-                sha256: Some(Sha256::from_digest(self.sum.finalize().into())),
-            }),
+            Ok(()) => Ok(WrittenFile { name: self.name, bytes: self.bytes, sha256: Some(self.sum.finish()) }),
             Err(error) => {
                 self.abandon().await;
                 Err(error)

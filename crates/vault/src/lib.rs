@@ -24,6 +24,7 @@ pub mod object_lock;
 pub mod plan;
 pub mod rehydration;
 pub mod segment;
+mod segment_buffers;
 pub mod segment_reader;
 pub mod store;
 pub mod task_result;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
+use crate::checksum::Sha256Sum;
 use crate::error::VaultError;
 use crate::layout::PointLayout;
 use crate::store::{ObjectRef, Store};
@@ -34,6 +35,8 @@ pub struct SegmentWriter {
     attempt: String,
     segment_bytes: usize,
     filling: Vec<u8>,
+    /// Of what is in `filling`. Summed frame by frame: a whole segment at once would keep the server waiting.
+    sum: Sha256Sum,
     /// The segment that `filling` will become.
     number: u32,
     written: Vec<ObjectRef>,
@@ -51,6 +54,7 @@ impl SegmentWriter {
             attempt,
             segment_bytes,
             filling: Vec::new(),
+            sum: Sha256Sum::default(),
             number: 0,
             written: Vec::new(),
             in_flight: None,
@@ -67,9 +71,13 @@ impl SegmentWriter {
             self.send().await?;
         }
         let length = frame.len() as u64;
+        self.sum.add(frame);
         if self.filling.is_empty() && frame.len() >= self.segment_bytes {
             self.filling = std::mem::take(frame);
             return Ok(FrameLocation { segment: self.number, offset: 0, length });
+        }
+        if self.filling.capacity() == 0 {
+            self.filling = self.store.buffers.take();
         }
         if self.filling.capacity() == 0 {
             // Small databases have small segments: room for a full one is taken only when a frame has filled
@@ -101,10 +109,15 @@ impl SegmentWriter {
     async fn send(&mut self) -> Result<(), VaultError> {
         self.settle().await?;
         let body = Bytes::from(std::mem::take(&mut self.filling));
+        let sha256 = std::mem::take(&mut self.sum).finish();
         let name = PointLayout::segment(self.task, &self.attempt, self.number);
-        let (store, layout) = (self.store.clone(), self.layout);
+        let (store, layout, memory) = (self.store.clone(), self.layout, body.clone());
         self.number += 1;
-        self.in_flight = Some(tokio::spawn(async move { store.put_new(&layout, &name, body).await }));
+        self.in_flight = Some(tokio::spawn(async move {
+            let written = store.put_summed(&layout, &name, body, sha256).await;
+            store.buffers.give_back(memory);
+            written
+        }));
         Ok(())
     }
 

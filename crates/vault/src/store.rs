@@ -24,6 +24,7 @@ use crate::checksum::Sha256;
 use crate::erasure::ObjectVersion;
 use crate::error::VaultError;
 use crate::layout::PointLayout;
+use crate::segment_buffers::SegmentBuffers;
 
 /// An object as documents name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,7 @@ pub struct Store {
     pub(crate) client: Client,
     pub(crate) bucket: String,
     pub(crate) kms_key: String,
+    pub(crate) buffers: SegmentBuffers,
     archived: Option<Arc<Archived>>,
 }
 
@@ -84,7 +86,8 @@ pub(crate) struct Place<'a> {
 impl Store {
     /// The store in `bucket`, whose new objects are encrypted with the KMS key `kms_key` (an ARN).
     pub fn new(client: Client, bucket: impl Into<String>, kms_key: impl Into<String>) -> Self {
-        Self { client, bucket: bucket.into(), kms_key: kms_key.into(), archived: None }
+        let (bucket, kms_key) = (bucket.into(), kms_key.into());
+        Self { client, bucket, kms_key, buffers: SegmentBuffers::default(), archived: None }
     }
 
     /// This store, reading the segments that `archived` names from the store `archive`.
@@ -123,6 +126,17 @@ impl Store {
         body: Bytes,
     ) -> Result<ObjectRef, VaultError> {
         let sha256 = Sha256::of(&body);
+        self.put_summed(layout, name, body, sha256).await
+    }
+
+    /// Like [`Store::put_new`], of bytes whose checksum is known.
+    pub(crate) async fn put_summed(
+        &self,
+        layout: &PointLayout,
+        name: &str,
+        body: Bytes,
+        sha256: Sha256,
+    ) -> Result<ObjectRef, VaultError> {
         let bytes = body.len() as u64;
         let key = layout.key(name);
         let version = match self.put_key(&key, body, sha256).await {

@@ -6,22 +6,22 @@ use permafrost_vault::plan::{KeyRange, PageRange};
 /// backup of an unchanged range has the same frames.
 pub(super) const STEP_PAGES: u32 = 1024;
 
-/// Cuts a table of `pages` pages and `bytes` bytes (with its TOAST) into ranges of about `target_bytes`, or into one
-/// where it has no more than `whole_bytes`.
+/// Cuts a table of `pages` pages and `bytes` bytes (with its TOAST) into ranges of about `target_bytes`. None where it
+/// has no more than `whole_bytes`, or not much more than the target: such a table is copied as a whole, which costs the
+/// server less (`docs/adr/0008-whole-tables.md`).
 ///
 /// Every range begins at a multiple of its step, which is a power of two; a table whose rows are mostly outside
 /// of its pages has smaller steps. The last range has no end: what the server counted may be outdated. A table
-/// of no more than one step is not worth ranges: none.
+/// of no more than one step is not worth ranges.
 pub(super) fn page_ranges(pages: u32, bytes: u64, target_bytes: u64, whole_bytes: u64) -> Vec<PageRange> {
     let wanted = u128::from(pages) * u128::from(target_bytes.max(1)) / u128::from(bytes.max(1));
     let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).clamp(1, pages.max(1));
+    let step = STEP_PAGES.min(previous_power_of_two(wanted));
     // A part that is a little larger than the target costs less than one more that is tiny.
-    let whole = bytes <= whole_bytes.max(target_bytes.saturating_add(target_bytes / 2));
-    let step = if whole { STEP_PAGES } else { STEP_PAGES.min(previous_power_of_two(wanted)) };
-    if pages <= step {
+    if pages <= step || bytes <= whole_bytes.max(target_bytes.saturating_add(target_bytes / 2)) {
         return Vec::new();
     }
-    let length = if whole { pages } else { wanted / step * step };
+    let length = wanted / step * step;
     (0..pages)
         .step_by(length as usize)
         .map(|from| {
@@ -70,13 +70,13 @@ mod tests {
             if let (Some(first), Some(last)) = (ranges.first(), ranges.last()) {
                 prop_assert_eq!((first.from, last.to), (0, None));
             } else {
-                prop_assert!(pages <= STEP_PAGES);
+                prop_assert!(pages <= STEP_PAGES || bytes <= whole.max(target + target / 2));
             }
             for (range, next) in ranges.iter().zip(ranges.iter().skip(1)) {
                 prop_assert_eq!(range.to, Some(next.from));
                 prop_assert!(range.from < next.from);
             }
-            prop_assert!(bytes > whole || ranges.len() <= 1);
+            prop_assert!(ranges.len() != 1 && (bytes > whole || ranges.is_empty()));
             for range in &ranges {
                 prop_assert!(range.step.is_power_of_two() && range.step <= STEP_PAGES);
                 prop_assert_eq!(range.from % range.step, 0);
@@ -107,7 +107,7 @@ mod tests {
             ranges.iter().map(|range| (range.from, range.to, range.step)).collect::<Vec<_>>()
         };
         assert_eq!(ranges(1024, 8 << 20), []);
-        assert_eq!(ranges(131_072, GIB), [(0, None, 1024)]);
+        assert_eq!(ranges(131_072, GIB), []);
         assert_eq!(ranges(262_144, 2 * GIB), [(0, Some(131_072), 1024), (131_072, None, 1024)]);
         // Few pages, much TOAST.
         assert_eq!(

@@ -8,14 +8,14 @@ use permafrost_domain::job::Progress;
 use permafrost_vault::plan::{Compression, KeyRange, PageRange, Part, PartData, Rows, TablePart, Task};
 use permafrost_vault::segment::SEGMENT_BYTES;
 use permafrost_vault::store::{Written, parse_document, write_document};
-use permafrost_vault::task_result::{Frame, TableData};
+use permafrost_vault::task_result::TableData;
 use permafrost_vault::{FORMAT, PointLayout, SegmentWriter, Store, TaskResult, VaultError};
 
 use super::frames::{FRAME_BYTES, FrameWriter};
 use super::large_objects;
 use crate::error::EngineError;
 use crate::login::Login;
-use crate::pg::Connection;
+use crate::pg::{Connection, QueryError};
 use crate::{session, snapshot, sql};
 
 /// One run of one task.
@@ -64,19 +64,12 @@ impl TaskRun<'_> {
         );
         let (compression, level) = self.compression;
         let mut frames = FrameWriter::new(writer, compression, level)?;
-        let mut tables = Vec::with_capacity(task.parts.len());
+        let tables = copy_tables(&mut connection, &mut frames, &task.parts, watch).await?;
         let mut objects = Vec::new();
         for part in &task.parts {
-            match &part.data {
-                PartData::Table(table) => {
-                    let copied = copy_table(&mut connection, &mut frames, table, watch).await?;
-                    tables.push(TableData::of_frames(table, copied));
-                    frames.done.tables_done += u64::from(table.part == 0);
-                }
-                PartData::LargeObjects(range) => {
-                    let mut copied = large_objects::copy(&mut connection, &mut frames, *range, watch).await?;
-                    objects.append(&mut copied);
-                }
+            if let PartData::LargeObjects(range) = &part.data {
+                frames.begin_part(part.estimated_bytes);
+                objects.append(&mut large_objects::copy(&mut connection, &mut frames, *range, watch).await?);
             }
         }
         watch(frames.done).await?;
@@ -117,77 +110,100 @@ fn done_of(result: &TaskResult) -> Progress {
     }
 }
 
-/// Copies a part of a table: by one statement, or by one for each step of its pages.
-async fn copy_table(
+/// Copies the tables among the parts. The statement behind the one that is read is always on its way: so the server
+/// goes on while its last rows are compressed.
+async fn copy_tables(
     connection: &mut Connection,
     frames: &mut FrameWriter,
-    part: &TablePart,
+    parts: &[Part],
     watch: &mut impl AsyncFnMut(Progress) -> Result<(), EngineError>,
-) -> Result<Vec<Frame>, EngineError> {
-    let mut written = Vec::new();
-    let mut copying = Copying { connection, frames, part, written: &mut written };
-    match &part.rows {
-        Rows::All | Rows::Condition(_) => copying.statement("", None, watch).await?,
-        Rows::Keys(keys) => copying.statement(&within_keys(keys), None, watch).await?,
+) -> Result<Vec<TableData>, EngineError> {
+    let encoding = session::encoding_option(connection);
+    let mut tables = Vec::with_capacity(parts.len());
+    for part in parts {
+        if let PartData::Table(table) = &part.data {
+            tables.push((part, table, statements(connection, table, &encoding).await?));
+        }
+    }
+    let mut sent = tables.iter().flat_map(|(.., statements)| statements).map(|statement| &statement.sql);
+    let (Some(first), Some((_, table, _))) = (sent.next(), tables.first()) else { return Ok(Vec::new()) };
+    let mut copy = connection.copy_out(first).await.map_err(unread(table))?;
+
+    let mut begun = true;
+    let mut copied = Vec::with_capacity(tables.len());
+    for (part, table, statements) in &tables {
+        frames.begin_part(part.estimated_bytes);
+        let mut written = Vec::new();
+        for Statement { page, .. } in statements {
+            if !std::mem::take(&mut begun) {
+                copy.next().await.map_err(unread(table))?;
+            }
+            if let Some(next) = sent.next() {
+                copy.follow_with(next).await.map_err(unread(table))?;
+            }
+            loop {
+                let block = copy.read_rows(&mut frames.raw, FRAME_BYTES).await.map_err(unread(table))?;
+                if block.rows > 0 {
+                    written.push(frames.write(block.rows, *page).await?);
+                    watch(frames.done).await?;
+                }
+                if block.end {
+                    break;
+                }
+            }
+        }
+        copied.push(TableData::of_frames(table, written));
+        frames.done.tables_done += u64::from(table.part == 0);
+    }
+    Ok(copied)
+}
+
+/// One of the statements that read a part.
+struct Statement {
+    sql: String,
+    /// The first page of those that it reads.
+    page: Option<u32>,
+}
+
+/// The statements that read a part: one, or one for each step of its pages.
+async fn statements(
+    connection: &mut Connection,
+    part: &TablePart,
+    encoding: &str,
+) -> Result<Vec<Statement>, EngineError> {
+    let read = |within: &str, page| Statement { sql: copy_statement(part, within, encoding), page };
+    Ok(match &part.rows {
+        Rows::All | Rows::Condition(_) => vec![read("", None)],
+        Rows::Keys(keys) => vec![read(&within_keys(keys), None)],
         Rows::Pages(pages) => {
-            for (from, to) in steps(*pages, copying.end_page().await?) {
-                copying.statement(&within_pages(from, to), Some(from), watch).await?;
-            }
+            let steps = steps(*pages, end_page(connection, part).await?);
+            steps.into_iter().map(|(from, to)| read(&within_pages(from, to), Some(from))).collect()
         }
-    }
-    Ok(written)
+    })
 }
 
-struct Copying<'a> {
-    connection: &'a mut Connection,
-    frames: &'a mut FrameWriter,
-    part: &'a TablePart,
-    written: &'a mut Vec<Frame>,
+fn unread(table: &TablePart) -> impl FnOnce(QueryError) -> EngineError {
+    let object = format!("table {}.{}", table.schema, table.name);
+    EngineError::query_on(format!("read {object}"), object)
 }
 
-impl Copying<'_> {
-    /// Copies the rows of one statement.
-    async fn statement(
-        &mut self,
-        within: &str,
-        page: Option<u32>,
-        watch: &mut impl AsyncFnMut(Progress) -> Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
-        let object = format!("table {}.{}", self.part.schema, self.part.name);
-        let failed = || EngineError::query_on(format!("read {object}"), object.clone());
-        let statement = copy_statement(self.part, within, &session::encoding_option(self.connection));
-        let mut copy = self.connection.copy_out(&statement).await.map_err(failed())?;
-        loop {
-            let block = copy.read_rows(&mut self.frames.raw, FRAME_BYTES).await.map_err(failed())?;
-            if block.rows > 0 {
-                self.written.push(self.frames.write(block.rows, page).await?);
-                watch(self.frames.done).await?;
-            }
-            if block.end {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The page behind the table's last one as it is now: rows of the snapshot lie on no later one.
-    async fn end_page(&mut self) -> Result<u32, EngineError> {
-        let object = format!("table {}.{}", self.part.schema, self.part.name);
-        let failed = || EngineError::query_on(format!("read the size of {object}"), object.clone());
-        let rows = self
-            .connection
-            .query(
-                "SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass) \
-                 / pg_catalog.current_setting('block_size')::pg_catalog.int8",
-                &[Some(&sql::qualified(&self.part.schema, &self.part.name))],
-            )
-            .await
-            .map_err(failed())?;
-        let pages: u64 = match rows.first() {
-            Some(row) => row.parse(0).map_err(failed())?,
-            None => 0,
-        };
-        Ok(u32::try_from(pages).unwrap_or(u32::MAX))
-    }
+/// The page behind the table's last one as it is now: rows of the snapshot lie on no later one.
+async fn end_page(connection: &mut Connection, part: &TablePart) -> Result<u32, EngineError> {
+    let object = format!("table {}.{}", part.schema, part.name);
+    let failed = || EngineError::query_on(format!("read the size of {object}"), object.clone());
+    let rows = connection
+        .query(
+            "SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass) \
+             / pg_catalog.current_setting('block_size')::pg_catalog.int8",
+            &[Some(&sql::qualified(&part.schema, &part.name))],
+        )
+        .await
+        .map_err(failed())?;
+    let pages: u64 = match rows.first() {
+        Some(row) => row.parse(0).map_err(failed())?,
+        None => 0,
+    };
+    Ok(u32::try_from(pages).unwrap_or(u32::MAX))
 }
 
 /// The pieces of a range of pages, each within one step; the last one of a range without an end has none.

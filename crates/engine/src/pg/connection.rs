@@ -168,12 +168,8 @@ impl Connection {
     /// # Errors
     /// The server's error, or [`QueryError::WrongStatement`]; the connection stays usable after them.
     pub async fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>, QueryError> {
-        const EXPECTED: &str = "a COPY TO STDOUT in text format";
         self.send_simple(sql).await?;
-        match self.wire.next().await? {
-            Message::CopyOutResponse(body) if body.format() == 0 => Ok(CopyOut::new(&mut self.wire)),
-            message => Err(self.reject(message, EXPECTED).await),
-        }
+        CopyOut::begin(&mut self.wire).await
     }
 
     /// Starts a `COPY ... FROM STDIN`.
@@ -185,7 +181,7 @@ impl Connection {
         self.send_simple(sql).await?;
         match self.wire.next().await? {
             Message::CopyInResponse(_) => Ok(CopyIn::new(&mut self.wire)),
-            message => Err(self.reject(message, EXPECTED).await),
+            message => Err(self.wire.reject(message, EXPECTED).await),
         }
     }
 
@@ -201,24 +197,6 @@ impl Connection {
             return Err(QueryError::Unsendable(error.to_string()));
         }
         self.wire.flush().await
-    }
-
-    /// Ends a command whose first answer is not the one that was hoped for.
-    async fn reject(&mut self, first: Message, expected: &'static str) -> QueryError {
-        let drained = match first {
-            Message::ErrorResponse(body) => return self.wire.server_error(&body).await,
-            Message::ReadyForQuery(_) => Ok(()),
-            Message::CopyInResponse(_) => match self.wire.refuse_copy_in().await {
-                Ok(()) => self.wire.drain(None).await,
-                Err(error) => Err(error),
-            },
-            _ => self.wire.drain(None).await,
-        };
-        match drained {
-            Err(QueryError::Server(error)) if error.sqlstate != "57014" => QueryError::Server(error),
-            Ok(()) | Err(QueryError::Server(_)) => QueryError::WrongStatement { expected },
-            Err(error) => error,
-        }
     }
 }
 

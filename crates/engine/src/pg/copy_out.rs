@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
 
 use super::QueryError;
 use super::copy_decoder::{CopyDecoder, Stop};
@@ -21,6 +22,8 @@ pub struct CopyOut<'a> {
     decoder: CopyDecoder,
     rows: u64,
     state: CopyState,
+    /// Whether another statement was sent behind this one.
+    followed: bool,
     /// Bytes taken from the socket.
     read_bytes: usize,
     /// Whether the last read brought little.
@@ -45,15 +48,64 @@ pub struct CopyBlock {
 }
 
 impl<'a> CopyOut<'a> {
-    pub(super) fn new(wire: &'a mut Wire) -> Self {
-        Self {
+    /// Reads the beginning of the answer to a statement that was sent.
+    pub(super) async fn begin(wire: &'a mut Wire) -> Result<Self, QueryError> {
+        let mut copy = Self {
             wire,
             decoder: CopyDecoder::default(),
             rows: 0,
-            state: CopyState::Running,
+            state: CopyState::Interrupted,
+            followed: false,
             read_bytes: 0,
             lull: false,
+        };
+        copy.run().await?;
+        Ok(copy)
+    }
+
+    async fn run(&mut self) -> Result<(), QueryError> {
+        match self.wire.next().await? {
+            Message::CopyOutResponse(body) if body.format() == 0 => {
+                self.state = CopyState::Running;
+                Ok(())
+            }
+            message => Err(self.wire.reject(message, "a COPY TO STDOUT in text format").await),
         }
+    }
+
+    /// Sends the statement that is to follow this one, another `COPY ... TO STDOUT`. The server goes on with it by
+    /// itself when it is done with this one, and does not wait until the rows have been read and looked after.
+    ///
+    /// An error of this one ends both, as within a transaction the server itself would have it.
+    ///
+    /// # Errors
+    /// A broken connection, or [`QueryError::Abandoned`] where there is no statement that could be followed, or one
+    /// that follows already.
+    pub async fn follow_with(&mut self, sql: &str) -> Result<(), QueryError> {
+        if self.followed || self.state == CopyState::Interrupted {
+            return Err(QueryError::Abandoned);
+        }
+        if let Err(error) = frontend::query(sql, self.wire.output()) {
+            self.wire.output().clear();
+            return Err(QueryError::Unsendable(error.to_string()));
+        }
+        let state = std::mem::replace(&mut self.state, CopyState::Interrupted);
+        self.wire.follow().await?;
+        (self.state, self.followed) = (state, true);
+        Ok(())
+    }
+
+    /// Goes over to the statement that follows, once this one was read to its end: what is read next are its rows.
+    ///
+    /// # Errors
+    /// Those of starting it, or [`QueryError::Abandoned`] where none follows or this one has not ended.
+    pub async fn next(&mut self) -> Result<(), QueryError> {
+        if self.state != CopyState::Ended || !std::mem::take(&mut self.followed) {
+            return Err(QueryError::Abandoned);
+        }
+        self.state = CopyState::Interrupted;
+        self.rows = 0;
+        self.run().await
     }
 
     /// Appends whole rows to `out` until this call has appended `target_bytes` or the copy has ended.
@@ -91,7 +143,7 @@ impl<'a> CopyOut<'a> {
         }
     }
 
-    /// How many rows have been read so far.
+    /// How many rows of this statement have been read so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }

@@ -42,6 +42,8 @@ pub(super) struct Wire {
     parameters: HashMap<String, String>,
     message_bytes_limit: usize,
     state: State,
+    /// Commands that were sent before the answer to the one before them had been read to its end.
+    following: u32,
     transaction: TransactionStatus,
 }
 
@@ -64,6 +66,7 @@ impl Wire {
             parameters: HashMap::new(),
             message_bytes_limit: LOGIN_MESSAGE_BYTES_LIMIT,
             state: State::Busy,
+            following: 0,
             transaction: TransactionStatus::Idle,
         }
     }
@@ -98,6 +101,13 @@ impl Wire {
     pub(super) fn unbegin(&mut self) {
         self.output.clear();
         self.state = State::Idle;
+    }
+
+    /// Sends what is in [`Wire::output`] as a command behind the one that is being answered. The server carries it out
+    /// by itself once it is done with that, and says twice that it is ready.
+    pub(super) async fn follow(&mut self) -> Result<(), QueryError> {
+        self.following += 1;
+        self.flush().await
     }
 
     /// Where messages to the server are put until the next flush.
@@ -253,7 +263,10 @@ impl Wire {
                     b'E' => TransactionStatus::Failed,
                     _ => TransactionStatus::Idle,
                 };
-                self.state = State::Idle;
+                match self.following.checked_sub(1) {
+                    Some(left) => self.following = left,
+                    None => self.state = State::Idle,
+                }
                 self.message_bytes_limit = MESSAGE_BYTES_LIMIT;
             }
             _ => {}
@@ -261,7 +274,7 @@ impl Wire {
         Ok(Some(message))
     }
 
-    /// Reads up to `ReadyForQuery` and throws away what comes before, except for the first error.
+    /// Reads up to the last `ReadyForQuery` and throws away what comes before, except for the first error.
     pub(super) async fn drain(&mut self, mut first: Option<DbError>) -> Result<(), QueryError> {
         loop {
             let message = match self.next().await {
@@ -270,7 +283,7 @@ impl Wire {
                 Err(lost) => return Err(first.map_or(lost, |error| QueryError::Server(Box::new(error)))),
             };
             match message {
-                Message::ReadyForQuery(_) => break,
+                Message::ReadyForQuery(_) if self.state == State::Idle => break,
                 Message::ErrorResponse(body) => {
                     let error =
                         DbError::parse(body.fields()).map_err(|error| self.violation(error.to_string()))?;
@@ -295,6 +308,24 @@ impl Wire {
                 Err(error) => error,
                 Ok(()) => self.violation("an error was lost".into()),
             },
+        }
+    }
+
+    /// Ends a command whose first answer is not the one that was hoped for.
+    pub(super) async fn reject(&mut self, first: Message, expected: &'static str) -> QueryError {
+        let drained = match first {
+            Message::ErrorResponse(body) => return self.server_error(&body).await,
+            Message::ReadyForQuery(_) if self.state == State::Idle => Ok(()),
+            Message::CopyInResponse(_) => match self.refuse_copy_in().await {
+                Ok(()) => self.drain(None).await,
+                Err(error) => Err(error),
+            },
+            _ => self.drain(None).await,
+        };
+        match drained {
+            Err(QueryError::Server(error)) if error.sqlstate != "57014" => QueryError::Server(error),
+            Ok(()) | Err(QueryError::Server(_)) => QueryError::WrongStatement { expected },
+            Err(error) => error,
         }
     }
 

@@ -7,7 +7,7 @@ use permafrost_vault::plan::Compression;
 use permafrost_vault::task_result::Frame;
 
 use super::super::frames::Decompressor;
-use crate::dump::frames::Compressor;
+use crate::dump::compressor::Compressor;
 use crate::error::EngineError;
 
 /// Levels for what is compressed anew: a good part of what there is to win, at a speed that a function can afford.
