@@ -10,7 +10,7 @@ use super::QueryError;
 use super::copy_decoder::{CopyDecoder, Stop};
 use super::wire::{READ_BYTES, Wire};
 
-/// A copy that has brought less takes every piece as it comes: small tables are not to wait.
+/// A statement that has brought less, behind one that has, takes every piece as it comes: small tables are not to wait.
 const UNHURRIED_BYTES: usize = 1024 * 1024;
 /// How long the server is left alone: at 1 GB/s less than a socket's buffer holds.
 const LULL: Duration = Duration::from_millis(2);
@@ -24,8 +24,10 @@ pub struct CopyOut<'a> {
     state: CopyState,
     /// Whether another statement was sent behind this one.
     followed: bool,
-    /// Bytes taken from the socket.
+    /// Bytes taken from the socket for this statement.
     read_bytes: usize,
+    /// Whether the statement before this one has brought much.
+    unhurried: bool,
     /// Whether the last read brought little.
     lull: bool,
 }
@@ -57,6 +59,7 @@ impl<'a> CopyOut<'a> {
             state: CopyState::Interrupted,
             followed: false,
             read_bytes: 0,
+            unhurried: false,
             lull: false,
         };
         copy.run().await?;
@@ -104,7 +107,8 @@ impl<'a> CopyOut<'a> {
             return Err(QueryError::Abandoned);
         }
         self.state = CopyState::Interrupted;
-        self.rows = 0;
+        self.unhurried = self.read_bytes >= UNHURRIED_BYTES;
+        (self.rows, self.read_bytes) = (0, 0);
         self.run().await
     }
 
@@ -152,7 +156,7 @@ impl<'a> CopyOut<'a> {
     /// more on waking up than on the rows. One that the server does not keep busy lets it be for a moment instead, in
     /// which the server goes on and fills the socket's buffer.
     async fn read_more(&mut self) -> Result<(), QueryError> {
-        if self.lull && self.read_bytes >= UNHURRIED_BYTES {
+        if self.lull && (self.unhurried || self.read_bytes >= UNHURRIED_BYTES) {
             self.wire.lull(LULL).await?;
         }
         let read = self.wire.fill().await?;
