@@ -234,6 +234,7 @@ async fn statements_that_follow_each_other_bring_their_own_rows() {
         }
     }
     assert!(matches!(copy.next().await, Err(QueryError::Abandoned)), "nothing follows");
+    assert!(matches!(copy.follow_with("COPY t TO STDOUT").await, Err(QueryError::Abandoned)), "too late");
     connection.execute("SELECT 1").await.unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! Memory of segments that have been written, for those that come.
 //!
-//! A buffer of a segment's size is taken from the kernel page by page, and given back to it when it is freed: one in
-//! twenty of a dump's instructions went there.
+//! A buffer of a segment's size is taken from the kernel page by page, and given back to it when it is freed: a
+//! twentieth of the time of a dump's workers went there.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

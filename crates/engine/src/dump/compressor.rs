@@ -157,7 +157,7 @@ mod tests {
     /// Words of a large vocabulary: what repeats is far away.
     fn prose(bytes: usize) -> Vec<u8> {
         let vocabulary: Vec<String> = numbers().take(3_000).map(|n| format!("{n:x} ")).collect();
-        let words = numbers().skip(5_000).map(|n| vocabulary[n as usize % vocabulary.len()].clone());
+        let words = numbers().skip(5_000).map(|n| vocabulary[usize::try_from(n % 3_000).unwrap()].clone());
         words.flat_map(String::into_bytes).take(bytes).collect()
     }
 

@@ -82,19 +82,18 @@ impl<'a> CopyOut<'a> {
     /// An error of this one ends both, as within a transaction the server itself would have it.
     ///
     /// # Errors
-    /// A broken connection, or [`QueryError::Abandoned`] where there is no statement that could be followed, or one
-    /// that follows already.
+    /// A broken connection, or [`QueryError::Abandoned`] where this one has ended, or one follows already.
     pub async fn follow_with(&mut self, sql: &str) -> Result<(), QueryError> {
-        if self.followed || self.state == CopyState::Interrupted {
+        if self.followed || self.state != CopyState::Running {
             return Err(QueryError::Abandoned);
         }
         if let Err(error) = frontend::query(sql, self.wire.output()) {
             self.wire.output().clear();
             return Err(QueryError::Unsendable(error.to_string()));
         }
-        let state = std::mem::replace(&mut self.state, CopyState::Interrupted);
+        self.state = CopyState::Interrupted;
         self.wire.follow().await?;
-        (self.state, self.followed) = (state, true);
+        (self.state, self.followed) = (CopyState::Running, true);
         Ok(())
     }
 
