@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use permafrost_catalog::{Catalog, JobOutcome, Seed};
 use permafrost_domain::immutability::Immutability;
 use permafrost_domain::instance::{Instance, ProtectionStatus};
-use permafrost_domain::job::{Job, Operation};
+use permafrost_domain::job::{Job, Operation, RehydrationOrder};
 use permafrost_domain::policy::Policy;
 use permafrost_domain::recovery_point::RecoveryPoint;
-use permafrost_domain::tiering::ArchiveClass;
+use permafrost_domain::tiering::{ArchiveClass, RehydrationDays, RehydrationPriority};
 use permafrost_domain::wire::MAX_PAGE;
 use permafrost_domain::{InstanceId, JobId, PointId};
 use permafrost_emulator::Emulator;
@@ -48,6 +48,7 @@ pub struct Vault {
     sdk: SdkConfig,
     config: Config,
     commits: AtomicU32,
+    rehydrations: AtomicU32,
 }
 
 /// One of the two stores.
@@ -110,7 +111,8 @@ impl Vault {
             s3.create_bucket().bucket(bucket).object_lock_enabled_for_bucket(true).send().await.unwrap();
         }
         Catalog::create(aws_sdk_dynamodb::Client::new(&sdk), &config.table_name).await.unwrap();
-        Self { instance: instance(), tools, s3, sdk, config, commits: AtomicU32::new(0) }
+        let (commits, rehydrations) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self { instance: instance(), tools, s3, sdk, config, commits, rehydrations }
     }
 
     /// Tools whose process dies at a call.
@@ -128,6 +130,15 @@ impl Vault {
     /// The point as it is now.
     pub async fn point(&self, id: PointId) -> RecoveryPoint {
         self.tools.catalog.point(self.instance.id, id).await.unwrap()
+    }
+
+    /// Opens a job that rehydrates `point` for so many days, asked for at `asked`.
+    pub async fn open_rehydration(&self, point: PointId, asked: Timestamp, days: RehydrationDays) -> JobId {
+        let id = JobId::new(asked, self.rehydrations.fetch_add(1, Ordering::Relaxed).into());
+        let mut job = Job::queued(id, Operation::Rehydrate, &self.instance, asked);
+        job.rehydration = Some(RehydrationOrder { point, priority: RehydrationPriority::High, days });
+        self.tools.catalog.open_job(&job).await.unwrap();
+        id
     }
 
     /// Every point that was ever committed, the newest first.

@@ -12,15 +12,15 @@ use apply_retention::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use expire_recovery_point::Ground;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use permafrost_catalog::JobOutcome;
 use permafrost_domain::files::{FileCompression, FileFormat, FilesOrder, FilesTarget};
 use permafrost_domain::immutability::{Immutability, LockMode};
 use permafrost_domain::instance::SoftDeletion;
-use permafrost_domain::job::{Job, Operation, RehydrationOrder};
+use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::recovery_point::PointState;
 use permafrost_domain::retention::DueAction;
-use permafrost_domain::tiering::{RehydrationDays, RehydrationPriority};
+use permafrost_domain::tiering::RehydrationDays;
 use permafrost_domain::{Code, Fault, JobId, PointId};
 use permafrost_function::hold::{Reached, set_hold};
 use permafrost_function::point::OpenPoint;
@@ -40,14 +40,6 @@ const WHEN_EXPIRED: &str = "2017-04-01T00:30:00Z";
 /// What a run plans at `now`.
 async fn plan(vault: &Vault, now: &str) -> Result<Vec<Item>, Fault> {
     steps::plan(vault, at(now)).await
-}
-
-/// A job that rehydrates `point` for so many days, asked for at `asked`.
-async fn open_rehydration(vault: &Vault, point: PointId, asked: Timestamp, days: RehydrationDays) -> Job {
-    let mut job = Job::queued(JobId::new(asked, 3), Operation::Rehydrate, &vault.instance, asked);
-    job.rehydration = Some(RehydrationOrder { point, priority: RehydrationPriority::High, days });
-    vault.tools.catalog.open_job(&job).await.unwrap();
-    job
 }
 
 async fn expire_at(vault: &Vault, point: &TestPoint, now: &str) -> Result<(), Fault> {
@@ -249,8 +241,8 @@ async fn an_archived_point_is_rehydrated_and_read() {
         .expect("its manifest stays readable");
 
     let now = permafrost_function::clock::now();
-    let job = open_rehydration(&vault, point.id, now, RehydrationDays::try_from(10).unwrap()).await;
-    let step = || rehydrate_point::handle(&vault.tools, JobStep { job: job.id });
+    let job = vault.open_rehydration(point.id, now, RehydrationDays::try_from(10).unwrap()).await;
+    let step = || rehydrate_point::handle(&vault.tools, JobStep { job });
     assert_eq!(step().await.unwrap(), Progressed::Running);
     assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating);
     while step().await.unwrap() == Progressed::Running {
@@ -267,12 +259,7 @@ async fn an_archived_point_is_rehydrated_and_read() {
     assert!(!vault.objects(&point).await.contains_key(&(Place::Backup, PointLayout::segment(1, "a", 0))));
 
     // A restore that may not rehydrate is told so, when the time is over.
-    vault
-        .tools
-        .catalog
-        .close_job(job.id, &JobOutcome::Completed { warnings: Vec::new() }, now)
-        .await
-        .unwrap();
+    vault.tools.catalog.close_job(job, &JobOutcome::Completed { warnings: Vec::new() }, now).await.unwrap();
     let late = (until + SignedDuration::from_mins(5)).to_string();
     assert_eq!(plan(&vault, &late).await.unwrap(), []);
     assert_eq!(vault.point(point.id).await.state, PointState::Archived);
@@ -315,10 +302,10 @@ async fn a_rehydration_does_not_keep_old_segments() {
     let point = died.expect("archiving ends with the old segments");
 
     let asked = at("2016-05-01T00:00:00Z");
-    let job = open_rehydration(&vault, point.id, asked, RehydrationDays::default()).await;
-    let step = rehydrate_point::handle(&vault.tools, JobStep { job: job.id }).await;
+    let job = vault.open_rehydration(point.id, asked, RehydrationDays::default()).await;
+    let step = rehydrate_point::handle(&vault.tools, JobStep { job }).await;
     assert_eq!(step, Ok(Progressed::Running));
-    vault.tools.catalog.close_job(job.id, &JobOutcome::Cancelled, asked).await.unwrap();
+    vault.tools.catalog.close_job(job, &JobOutcome::Cancelled, asked).await.unwrap();
 
     assert_eq!(plan(&vault, "2016-05-01T00:30:00Z").await, Ok(Vec::new()));
     assert_eq!(vault.point(point.id).await.state, PointState::Archived);
@@ -346,8 +333,8 @@ async fn a_rehydration_that_was_given_up_keeps_nothing_for_ever() {
         let point = vault.commit(BACKUP_UNTIL, Some(archive_until)).await;
         tier(&vault, point.id, Some(at(WHEN_ARCHIVED)), JobId::new(at(WHEN_ARCHIVED), 1)).await.unwrap();
         let asked = at("2017-03-01T00:00:00Z");
-        let job = open_rehydration(&vault, point.id, asked, RehydrationDays::default()).await;
-        let step = rehydrate_point::handle(&vault.tools, JobStep { job: job.id }).await;
+        let job = vault.open_rehydration(point.id, asked, RehydrationDays::default()).await;
+        let step = rehydrate_point::handle(&vault.tools, JobStep { job }).await;
         assert_eq!(step, Ok(Progressed::Running));
         if let Some(deletion) = &deletion {
             catalog.soft_delete(vault.instance.id, deletion).await.unwrap();
@@ -355,7 +342,7 @@ async fn a_rehydration_that_was_given_up_keeps_nothing_for_ever() {
         assert_eq!(plan(&vault, WHEN_EXPIRED).await, Ok(Vec::new()));
         assert_eq!(vault.point(point.id).await.state, PointState::Rehydrating, "somebody waits for it");
 
-        catalog.close_job(job.id, &JobOutcome::Cancelled, asked).await.unwrap();
+        catalog.close_job(job, &JobOutcome::Cancelled, asked).await.unwrap();
         let items = plan(&vault, "2017-04-01T01:30:00Z").await.unwrap();
         assert!(items.iter().all(|item| item.point != point.id), "{items:?}");
         assert_eq!(vault.point(point.id).await.state, PointState::Archived);

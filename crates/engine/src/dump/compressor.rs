@@ -11,8 +11,8 @@ use crate::error::EngineError;
 /// The level of zstd that looks for matches by one hash table, and nothing else.
 const FASTEST_LEVEL: i32 = 1;
 /// By itself that level has a table of 2^14 places, 64 KiB: more than the first cache of most processors. This one
-/// has 8 KiB. Measured (`docs/benchmarks.md`): a sixth less work, and rows of tables become no larger by it, often
-/// smaller; source text and JSON grow by a tenth.
+/// has 8 KiB: a sixth less work, and rows of tables become no larger by it, often smaller; source text and JSON grow by
+/// a tenth (`docs/adr/0009-hash-table-by-trial.md`).
 const SMALL_HASH_LOG: u32 = 11;
 /// How much larger, in thousandths, frames may become by the small table.
 const GROWTH_PER_MILLE: usize = 5;

@@ -1,13 +1,11 @@
 //! Points of the archive store, and jobs that rehydrate them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use permafrost_catalog::JobOutcome;
-use permafrost_domain::job::{Job, Operation, RehydrationOrder};
 use permafrost_domain::recovery_point::{PointState, RecoveryPoint};
-use permafrost_domain::tiering::{RehydrationDays, RehydrationPriority};
+use permafrost_domain::tiering::RehydrationDays;
 use permafrost_domain::{Code, Fault, JobId};
 use permafrost_function::point::OpenPoint;
 use permafrost_function::step::{JobStep, PointStep, Progressed};
@@ -19,8 +17,6 @@ use permafrost_testing::{Place, TestPoint, Vault, at};
 const BACKUP_UNTIL: &str = "2016-04-01T00:00:00Z";
 const ARCHIVE_UNTIL: &str = "2090-01-01T00:00:00Z";
 const WHEN_ARCHIVED: &str = "2016-04-01T00:30:00Z";
-
-static JOBS: AtomicU32 = AtomicU32::new(0);
 
 /// What can be read of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,16 +45,8 @@ pub(crate) async fn rehydrated(vault: &Vault, point: &TestPoint, days: u16) {
 
 /// Opens a job that rehydrates `point` for `days` days.
 pub(crate) async fn rehydrate(vault: &Vault, point: &TestPoint, days: u16) -> JobId {
-    let now = clock::now();
-    let id = JobId::new(now, JOBS.fetch_add(1, Ordering::Relaxed).into());
-    let mut job = Job::queued(id, Operation::Rehydrate, &vault.instance, now);
-    job.rehydration = Some(RehydrationOrder {
-        point: point.id,
-        priority: RehydrationPriority::High,
-        days: RehydrationDays::try_from(days).unwrap(),
-    });
-    vault.tools.catalog.open_job(&job).await.unwrap();
-    id
+    let days = RehydrationDays::try_from(days).unwrap();
+    vault.open_rehydration(point.id, clock::now(), days).await
 }
 
 /// Runs the job's step with these tools until it is done, and waits in between until the store has made what it was
