@@ -59,7 +59,7 @@ def everything() -> None:
 def unit_tests(tally: Tally) -> None:
     """Unit and property tests of every crate. None needs the stack."""
     with step("Run unit and property tests"):
-        run_tests(f"not package({STACK_TESTS})", ["--workspace", "--exclude", STACK_TESTS], tally, {})
+        run_tests("default", f"not package({STACK_TESTS})", ["--workspace", "--exclude", STACK_TESTS], tally, {})
 
 
 def stack_tests(tally: Tally) -> None:
@@ -69,17 +69,18 @@ def stack_tests(tally: Tally) -> None:
         servers.up(servers.all_names())
     with step("Run the stack tests"):
         more = {"PERMAFROST_STACK": str(STACK_FILE)}
-        run_tests(f"package({STACK_TESTS})", ["--package", STACK_TESTS], tally, more)
+        run_tests("stack", f"package({STACK_TESTS})", ["--package", STACK_TESTS], tally, more)
 
 
-def run_tests(filtered: str, packages: list[str], tally: Tally, more: dict[str, str]) -> None:
+def run_tests(profile: str, filtered: str, packages: list[str], tally: Tally, more: dict[str, str]) -> None:
     """Run tests with nextest where it is, else with Cargo's own runner.
 
     nextest builds the whole workspace and picks the tests afterwards: two selections of packages would build many
     dependencies twice, with different features.
     """
     if has_nextest():
-        command = ["cargo", "nextest", "run", "--no-fail-fast", "--workspace", "--filterset", filtered]
+        selection = ["--profile", profile, "--workspace", "--filterset", filtered]
+        command = ["cargo", "nextest", "run", "--no-fail-fast", *selection]
     else:
         say("cargo-nextest is not installed; `cargo test` runs the same tests, one binary after the other")
         command = ["cargo", "test", "--no-fail-fast", *packages]
