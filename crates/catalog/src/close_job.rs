@@ -22,7 +22,7 @@ use crate::backup::RunningBackup;
 use crate::error::CatalogError;
 use crate::expression::Expression;
 use crate::instance::and_free_claims;
-use crate::job::{capped_fault, capped_warnings, decode_job};
+use crate::job::{SUSPENDED_AT, capped_fault, capped_warnings, decode_job};
 use crate::keys::Key;
 use crate::open_job::and_closed;
 use crate::protection::under;
@@ -187,7 +187,10 @@ impl End {
 
     /// The change of `job`, on the condition that what was decided from still stands.
     fn change(&self, job: &Job, now: Timestamp) -> Result<Expression, CatalogError> {
-        let ended = || Expression::new().set("status", text(self.status())).set("ended_at", text(now));
+        let ended = || {
+            let ended = Expression::new().set("status", text(self.status())).set("ended_at", text(now));
+            ended.remove(SUSPENDED_AT)
+        };
         let change = match self {
             Self::Well { status, warnings } => completing(*status, now, warnings),
             Self::Failed(Some(fault)) => {
@@ -216,6 +219,7 @@ pub(crate) fn completing(status: JobStatus, now: Timestamp, warnings: &[String])
         .set("status", text(status))
         .set("ended_at", text(now))
         .add_to_set("warnings", &capped_warnings(warnings))
-        .remove("fault");
+        .remove("fault")
+        .remove(SUSPENDED_AT);
     if status == JobStatus::Completed { change.only_if_absent("warnings") } else { change }
 }

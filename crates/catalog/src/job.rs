@@ -12,7 +12,7 @@ use crate::expression::Expression;
 use crate::keys::{Key, PK, SK, day_of, jobs_of};
 use crate::open_job::{OpenJob, and_open};
 use crate::record::{Item, Record, decode, encode, invalid, key_of, nested, number, text};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, not_working};
 use crate::task_progress::TaskProgress;
 use crate::transaction::{Outcome, Part, Transaction};
 use crate::write::Written;
@@ -25,6 +25,24 @@ const MAX_WARNINGS: usize = 100;
 const MAX_WARNING_BYTES: usize = 1024;
 /// The statuses in which a job still works at what it was asked for.
 pub(crate) const WORKING: [JobStatus; 2] = [JobStatus::Queued, JobStatus::InProgress];
+/// The attribute that says that the job is suspended.
+pub(crate) const SUSPENDED_AT: &str = "suspended_at";
+
+/// The attribute that says in which round of tasks one was given up.
+const GIVEN_UP_ROUND: &str = "given_up_round";
+
+/// Where a job is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobStanding {
+    /// Its status.
+    pub status: JobStatus,
+    /// Whether it is to copy nothing until it is resumed.
+    pub suspended: bool,
+    /// Whether it is going to fail: a fault is recorded.
+    pub failed: bool,
+    /// The last round of its tasks in which one was given up; no other is begun in it.
+    pub given_up_round: Option<u32>,
+}
 
 impl Record for Job {
     fn key(&self) -> Key {
@@ -127,6 +145,14 @@ impl Catalog {
     /// # Errors
     /// `JobNotFound`.
     pub async fn job_status(&self, id: JobId) -> Result<JobStatus, CatalogError> {
+        Ok(self.job_standing(id).await?.status)
+    }
+
+    /// Where the job is in its life, and whether its tasks have something to do: one small read.
+    ///
+    /// # Errors
+    /// `JobNotFound`.
+    pub async fn job_standing(&self, id: JobId) -> Result<JobStanding, CatalogError> {
         let key = Key::Job(id);
         let request = self
             .client
@@ -134,13 +160,17 @@ impl Catalog {
             .table_name(&self.table)
             .key(PK, text(key.pk()))
             .key(SK, text(key.sk()))
-            .projection_expression("#status")
+            .projection_expression("#status, suspended_at, fault, given_up_round")
             .expression_attribute_names("#status", "status")
             .consistent_read(true);
         let output = request.send().await.map_err(|error| CatalogError::of_sdk("GetItem", error))?;
         let item = output.item.ok_or(CatalogError::JobNotFound(id))?;
         let status = item.get("status").and_then(|value| value.as_s().ok()).map_or("", String::as_str);
-        status.parse().map_err(|error| invalid(&key, error))
+        let status = status.parse().map_err(|error| invalid(&key, error))?;
+        let (suspended, failed) = (item.contains_key(SUSPENDED_AT), item.contains_key("fault"));
+        let round = item.get(GIVEN_UP_ROUND).map(|round| serde_dynamo::from_attribute_value(round.clone()));
+        let given_up_round = round.transpose().map_err(|error| invalid(&key, error))?;
+        Ok(JobStanding { status, suspended, failed, given_up_round })
     }
 
     /// Whether somebody asked to end the job: it is being cancelled, or was.
@@ -244,6 +274,19 @@ impl Catalog {
         }
     }
 
+    /// Says that one of the tasks that are run in this round was given up. Nothing where the job has ended.
+    ///
+    /// # Errors
+    /// `JobNotFound`.
+    pub async fn give_up_round(&self, id: JobId, round: u32) -> Result<(), CatalogError> {
+        let expression =
+            Expression::new().set(GIVEN_UP_ROUND, number(round)).only_if_one_of("status", JobStatus::OPEN);
+        match self.update(&Key::Job(id), expression).await? {
+            Written::Refused(None) => Err(CatalogError::JobNotFound(id)),
+            Written::Done(_) | Written::Refused(Some(_)) => Ok(()),
+        }
+    }
+
     /// Asks the job to end. Its functions look at it; the job is `Cancelled` when they have let go. May be
     /// repeated.
     ///
@@ -252,6 +295,31 @@ impl Catalog {
     pub async fn request_cancel(&self, id: JobId) -> Result<(), CatalogError> {
         let expression = Expression::new().set("status", text(JobStatus::Cancelling));
         self.change_open_job(id, expression).await.map(drop)
+    }
+
+    /// Asks the backup `id` to copy nothing until it is resumed; since `now`, or since it was first asked. May be
+    /// repeated.
+    ///
+    /// # Errors
+    /// `JobCancelled` where it is being cancelled, `JobNotRunning` where it has ended, `JobNotFound`.
+    pub async fn suspend_job(&self, id: JobId, now: Timestamp) -> Result<(), CatalogError> {
+        self.change_working_job(id, Expression::new().set_if_absent(SUSPENDED_AT, text(now))).await
+    }
+
+    /// Lets a suspended backup go on. Nothing where it is not suspended.
+    ///
+    /// # Errors
+    /// As [`Catalog::suspend_job`].
+    pub async fn resume_job(&self, id: JobId) -> Result<(), CatalogError> {
+        self.change_working_job(id, Expression::new().remove(SUSPENDED_AT)).await
+    }
+
+    /// Changes a job that works at what it was asked for.
+    async fn change_working_job(&self, id: JobId, change: Expression) -> Result<(), CatalogError> {
+        match self.update(&Key::Job(id), change.only_if_one_of("status", WORKING)).await? {
+            Written::Done(_) => Ok(()),
+            Written::Refused(item) => Err(not_working(id, item.map(decode_job).transpose()?)),
+        }
     }
 
     /// Changes a job that has not ended.
@@ -325,7 +393,7 @@ mod tests {
             warnings in prop::collection::btree_set(".{1,30}", 0..5),
             fault in prop::option::of((prop::sample::select(Code::ALL.to_vec()), ".{0,30}", prop::option::of(".{0,9}"))),
             words: [Option<String>; 2],
-            ended: bool,
+            [ended, suspended]: [bool; 2],
         ) {
             let at = Timestamp::from_nanosecond(nanos).unwrap();
             let job = Job {
@@ -337,6 +405,7 @@ mod tests {
                 status,
                 created_at: at,
                 ended_at: ended.then_some(at),
+                suspended_at: suspended.then_some(at),
                 progress: Progress {
                     tables_done: done[0],
                     tables_expected: expected[0],

@@ -54,6 +54,7 @@ pub use close_job::JobOutcome;
 pub use commit::CommitOutcome;
 pub use due::{DueShard, InvalidDueShard};
 pub use error::{BoxError, CatalogError};
+pub use job::JobStanding;
 pub use job_list::JobFilter;
 pub use keep_point::Shortening;
 pub use meter::{Meter, Reads};

@@ -6,7 +6,7 @@ mod support;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
-use permafrost_catalog::{Catalog, JobFilter, JobOutcome};
+use permafrost_catalog::{Catalog, JobFilter, JobOutcome, JobStanding};
 use permafrost_domain::job::{Job, JobStatus, Operation, Progress};
 use permafrost_domain::{Code, Fault, InstanceId, JobId};
 use support::emulator::table;
@@ -192,6 +192,39 @@ async fn cancelling_is_asked_for_while_a_job_is_open() {
 }
 
 #[tokio::test]
+async fn a_backup_is_suspended_and_resumed_while_it_works() {
+    let catalog = table().await.catalog;
+    let restore = open_restore(&catalog, 0).await;
+    let standing = async || catalog.job_standing(restore.id).await.unwrap();
+    let queued =
+        JobStanding { status: JobStatus::Queued, suspended: false, failed: false, given_up_round: None };
+    assert_eq!(standing().await, queued);
+    catalog.resume_job(restore.id).await.expect("there is nothing to resume");
+    for now in [at(3), at(4)] {
+        catalog.suspend_job(restore.id, now).await.unwrap();
+        assert_eq!(standing().await, JobStanding { suspended: true, ..queued });
+        assert_eq!(catalog.job(restore.id).await.unwrap().suspended_at, Some(at(3)));
+    }
+    for _ in 0..2 {
+        catalog.resume_job(restore.id).await.unwrap();
+        assert_eq!(catalog.job(restore.id).await.unwrap().suspended_at, None);
+    }
+    catalog.suspend_job(restore.id, at(5)).await.unwrap();
+    catalog.record_fault(restore.id, &Fault::new(Code::StatementFailed, "x")).await.unwrap();
+    for round in [1, 2] {
+        catalog.give_up_round(restore.id, round).await.unwrap();
+        let given_up_round = Some(round);
+        assert_eq!(standing().await, JobStanding { suspended: true, failed: true, given_up_round, ..queued });
+    }
+    catalog.request_cancel(restore.id).await.unwrap();
+    for refused in [catalog.suspend_job(restore.id, at(6)).await, catalog.resume_job(restore.id).await] {
+        assert_eq!(refused.unwrap_err().code(), Code::JobCancelled);
+    }
+    catalog.close_job(restore.id, &JobOutcome::Cancelled, at(9)).await.unwrap();
+    assert_eq!(catalog.job(restore.id).await.unwrap().suspended_at, None, "what has ended is not suspended");
+}
+
+#[tokio::test]
 async fn nobody_s_job_is_not_found_by_anything() {
     let catalog = table().await.catalog;
     let id = JobId::new(at(0), 1);
@@ -210,6 +243,10 @@ async fn nobody_s_job_is_not_found_by_anything() {
         catalog.record_expected(id, 1, 1).await,
         catalog.record_fault(id, &fault).await,
         catalog.request_cancel(id).await,
+        catalog.suspend_job(id, at(0)).await,
+        catalog.resume_job(id).await,
+        catalog.give_up_round(id, 1).await,
+        catalog.job_standing(id).await.map(drop),
         catalog.record_passing_fault(id, &fault).await,
         catalog.passing_fault(id).await.map(drop),
         catalog.close_job(id, &JobOutcome::Cancelled, at(0)).await.map(drop),

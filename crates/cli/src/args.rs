@@ -123,7 +123,7 @@ pub(crate) enum Command {
     Restore(Box<RestoreArgs>),
     /// Write a recovery point as files for pg_restore or psql into a bucket
     RestoreFiles(RestoreFilesArgs),
-    /// Jobs: list, show, watch, cancel
+    /// Jobs: list, show, watch, suspend, resume, cancel
     #[command(subcommand, visible_alias = "jobs")]
     Job(JobCommand),
     /// Backup policies: create, list, show, edit, delete, check, simulate, diff
@@ -459,6 +459,16 @@ pub(crate) enum JobCommand {
     },
     /// Follow a job until it ends
     Watch {
+        /// The job's id
+        job: JobId,
+    },
+    /// Let a running backup copy nothing for a while; its snapshot stays held
+    Suspend {
+        /// The job's id
+        job: JobId,
+    },
+    /// Let a suspended backup go on: it copies what is missing
+    Resume {
         /// The job's id
         job: JobId,
     },

@@ -103,6 +103,7 @@ fn describe(job: &Job, rate: Option<u64>, elapsed: Duration) -> String {
     let Progress { tables_done, tables_expected, rows_done, bytes_done, bytes_expected } = job.progress;
     // That a job that moves is in progress need not be said; lines are short enough as they are.
     let mut parts = vec![match job.status {
+        _ if job.suspended_at.is_some() => format!("{} suspended", job.operation),
         JobStatus::InProgress => job.operation.to_string(),
         status => format!("{} {status}", job.operation),
     }];
@@ -147,6 +148,9 @@ mod tests {
             describe(&job, Some(47_185_920), Duration::from_secs(72)),
             "Backup, 124.0 MiB of about 300.0 MiB, 1,234,567 rows, 12/30 tables, 45.0 MiB/s, 1 min 12 s"
         );
+        job.suspended_at = Some(job.created_at);
+        job.progress = Progress::default();
+        assert_eq!(describe(&job, None, Duration::from_secs(1)), "Backup suspended, 1 s");
     }
 
     #[test]

@@ -338,6 +338,22 @@ impl Client {
         self.transport.post(&["jobs", &job.to_string(), "cancel"], &serde_json::json!({})).await
     }
 
+    /// Lets a backup copy nothing until it is resumed; the answer is the job as it is then.
+    ///
+    /// # Errors
+    /// As [`Client::protect`].
+    pub async fn suspend_job(&self, job: JobId) -> Result<Job, ClientError> {
+        self.transport.post(&["jobs", &job.to_string(), "suspend"], &serde_json::json!({})).await
+    }
+
+    /// Lets a suspended backup go on; the answer is the job as it is then.
+    ///
+    /// # Errors
+    /// As [`Client::protect`].
+    pub async fn resume_job(&self, job: JobId) -> Result<Job, ClientError> {
+        self.transport.post(&["jobs", &job.to_string(), "resume"], &serde_json::json!({})).await
+    }
+
     /// Follows a job until it ends.
     pub fn watch(&self, job: JobId) -> JobWatch<'_> {
         JobWatch::new(self, job)

@@ -267,6 +267,10 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+    /// Since when it copies nothing because somebody suspended it; only backups can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub suspended_at: Option<Timestamp>,
     /// How far it has come.
     #[serde(default)]
     pub progress: Progress,
@@ -311,6 +315,7 @@ impl Job {
             status: JobStatus::Queued,
             created_at: now,
             ended_at: None,
+            suspended_at: None,
             progress: Progress::default(),
             fault: None,
             warnings: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use permafrost_catalog::JobStanding;
 use permafrost_domain::job::{JobStatus, Progress};
 use permafrost_domain::{Code, Fault, JobId};
 use tokio::time::Instant;
@@ -30,20 +31,35 @@ impl<'a> TaskProgress<'a> {
     /// Tells the job how far the task has come, now and then; call it as often as you like.
     ///
     /// # Errors
-    /// `JobCancelled` where the job is being cancelled or has ended: the task should stop.
+    /// `JobCancelled` where the job is being cancelled or has ended, `JobNotRunning` where another task has failed for
+    /// good, `JobSuspended` where it is suspended: the task should stop.
     pub async fn say(&mut self, done: Progress) -> Result<(), Fault> {
         if self.said_at.elapsed() < EVERY {
             return Ok(());
         }
         self.said_at = Instant::now();
         self.record(&done).await?;
-        let status = self.tools.catalog.job_status(self.job).await?;
+        self.check_wanted().await.map(drop)
+    }
+
+    /// Makes sure that the task is to be carried out now; how its job stands.
+    ///
+    /// # Errors
+    /// As [`TaskProgress::say`].
+    pub async fn check_wanted(&self) -> Result<JobStanding, Fault> {
+        let standing = self.tools.catalog.job_standing(self.job).await?;
+        let JobStanding { status, suspended, failed, .. } = standing;
+        let stop = |code, why: String| Err(Fault::new(code, why).on(self.job.to_string()));
         if status == JobStatus::Cancelling || status.has_ended() {
-            return Err(
-                Fault::new(Code::JobCancelled, format!("the job is {status}")).on(self.job.to_string())
-            );
+            return stop(Code::JobCancelled, format!("the job is {status}"));
         }
-        Ok(())
+        if failed {
+            return stop(Code::JobNotRunning, "the job cannot succeed any more".to_owned());
+        }
+        if suspended {
+            return stop(Code::JobSuspended, "the job is suspended".to_owned());
+        }
+        Ok(standing)
     }
 
     /// Tells the job what the task has done in all.

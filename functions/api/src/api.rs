@@ -90,6 +90,8 @@ impl Api<'_> {
             Route::ListJobs => routes::list_jobs::answer(self, request).await,
             Route::ShowJob => routes::show_job::answer(self, request).await,
             Route::CancelJob => routes::cancel_job::answer(self, request).await,
+            Route::SuspendJob => routes::suspend_job::answer(self, request).await,
+            Route::ResumeJob => routes::resume_job::answer(self, request).await,
         }
     }
 

@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let (executions, schedules) = clients
             .get_or_init(|| (Executions::new(&tools.sdk), Schedules::new(&tools.sdk, schedules.clone())));
         let api = Api { tools, machines: &machines, executions, schedules };
-        Ok(api.answer(event, now(), api::random()?).await)
+        Ok(Box::pin(api.answer(event, now(), api::random()?)).await)
     })
     .await
 }

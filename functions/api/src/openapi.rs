@@ -173,6 +173,8 @@ fn describe(route: Route) -> Description {
         Route::ListJobs => routes::list_jobs::describe(),
         Route::ShowJob => routes::show_job::describe(),
         Route::CancelJob => routes::cancel_job::describe(),
+        Route::SuspendJob => routes::suspend_job::describe(),
+        Route::ResumeJob => routes::resume_job::describe(),
     }
 }
 

@@ -60,11 +60,15 @@ pub enum Route {
     ShowJob,
     /// Asks a job to end.
     CancelJob,
+    /// Lets a backup copy nothing for a while.
+    SuspendJob,
+    /// Lets it go on.
+    ResumeJob,
 }
 
 impl Route {
     /// Every route.
-    pub const ALL: [Route; 28] = [
+    pub const ALL: [Route; 30] = [
         Self::ProtectInstance,
         Self::ListInstances,
         Self::ShowInstance,
@@ -93,6 +97,8 @@ impl Route {
         Self::ListJobs,
         Self::ShowJob,
         Self::CancelJob,
+        Self::SuspendJob,
+        Self::ResumeJob,
     ];
 
     /// The method and the path with its parameters in braces.
@@ -126,6 +132,8 @@ impl Route {
             Self::ListJobs => ("GET", "/jobs"),
             Self::ShowJob => ("GET", "/jobs/{job}"),
             Self::CancelJob => ("POST", "/jobs/{job}/cancel"),
+            Self::SuspendJob => ("POST", "/jobs/{job}/suspend"),
+            Self::ResumeJob => ("POST", "/jobs/{job}/resume"),
         }
     }
 

@@ -18,6 +18,7 @@ pub(crate) mod rehydrate;
 pub(crate) mod replace_policy;
 pub(crate) mod restore;
 pub(crate) mod restore_files;
+pub(crate) mod resume_job;
 pub(crate) mod resume_protection;
 #[cfg(test)]
 mod samples;
@@ -29,6 +30,7 @@ pub(crate) mod show_recovery_point;
 pub(crate) mod show_retention_plan;
 pub(crate) mod stop_protection;
 pub(crate) mod suspend_backups;
+pub(crate) mod suspend_job;
 pub(crate) mod undelete_data;
 
 use permafrost_domain::instance::Instance;

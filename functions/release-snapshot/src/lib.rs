@@ -1,10 +1,11 @@
-//! `ReleaseSnapshot`: asks the holder to let go, and waits until it says that it had held to the end. Where tasks failed
-//! of what may pass, it leaves the snapshot held, so that they can be run once more under it.
+//! `ReleaseSnapshot`: asks the holder to let go, and waits until it says that it had held to the end. Leaves the
+//! snapshot held where tasks are to be run again under it: because the job is or was suspended, or because they failed
+//! of what may pass.
 
 use std::time::Duration;
 
 use permafrost_catalog::{CatalogError, SnapshotState};
-use permafrost_domain::job::JobStatus;
+use permafrost_domain::job::{Job, JobStatus};
 use permafrost_domain::{Code, Fault, JobId};
 use permafrost_function::{Tools, clock};
 use serde::{Deserialize, Serialize};
@@ -14,44 +15,67 @@ use tokio::time::sleep;
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Input {
     /// The job.
-    job: JobId,
-    /// Whether tasks failed that can be run again.
-    may_resume: bool,
+    pub job: JobId,
+    /// Whether tasks stopped because the job was suspended.
+    pub suspended: bool,
+    /// Whether tasks failed for the first time.
+    pub may_retry: bool,
 }
 
-/// The step's answer.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Output {
-    /// Whether the tasks are to be run again: then the snapshot is still held.
-    resume: bool,
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "next", rename_all = "snake_case")]
+pub enum Output {
+    /// The same question again, after a while: the job is suspended.
+    Ask,
+    /// The tasks, at once: the job was resumed.
+    Resume,
+    /// The tasks, after a while: what they failed of may have passed.
+    Retry,
+    /// What follows the tasks. The snapshot is let go of.
+    End,
 }
 
 /// Lets the job's snapshot go, unless its tasks are to be run again. Where there is none, there is nothing to do.
 ///
 /// # Errors
-/// `SnapshotLost` where the holder was gone before: what was read after that cannot be trusted.
+/// `SnapshotLost` where the holder was gone before: what was read after that cannot be trusted. Where tasks stopped
+/// because the job was suspended, and it cannot go on: why that is.
 pub async fn handle(tools: &Tools, input: Input) -> Result<Output, Fault> {
-    if input.may_resume && is_resumable(tools, input.job).await? {
-        tracing::info!(job = %input.job, "what is missing is copied once more");
-        return Ok(Output { resume: true });
+    let job = tools.catalog.job_record(input.job).await?;
+    let next = if goes_on(tools, &job).await? { next(tools, &job, input).await? } else { Output::End };
+    tracing::info!(job = %input.job, ?next, "the tasks have come to rest");
+    if next == Output::End {
+        release(tools, input.job).await?;
+        if input.suspended {
+            // Not all was copied.
+            tools.check_not_cancelled(input.job).await?;
+            let ended = || Fault::new(Code::JobNotRunning, "the job ended while it was suspended");
+            return Err(job.fault.unwrap_or_else(ended));
+        }
     }
-    release(tools, input.job).await?;
-    Ok(Output { resume: false })
+    Ok(next)
 }
 
-/// Whether the job failed of nothing but what may pass, and its snapshot is held.
-async fn is_resumable(tools: &Tools, id: JobId) -> Result<bool, Fault> {
-    let job = tools.catalog.job(id).await?;
-    // A function that was killed left no fault: it would be killed again.
-    if job.status != JobStatus::InProgress
-        || job.fault.is_some()
-        || tools.catalog.passing_fault(id).await?.is_none()
-    {
+/// Whether the job can go on within its snapshot.
+async fn goes_on(tools: &Tools, job: &Job) -> Result<bool, Fault> {
+    if job.status != JobStatus::InProgress || job.fault.is_some() {
         return Ok(false);
     }
-    let snapshot = tools.catalog.snapshot(id).await?;
+    let snapshot = tools.catalog.snapshot(job.id).await?;
     Ok(snapshot
         .is_some_and(|snapshot| snapshot.state == SnapshotState::Held && snapshot.lease_until > clock::now()))
+}
+
+async fn next(tools: &Tools, job: &Job, input: Input) -> Result<Output, Fault> {
+    let Input { suspended, may_retry, .. } = input;
+    Ok(match job.suspended_at {
+        Some(_) if suspended || may_retry => Output::Ask,
+        _ if suspended => Output::Resume,
+        // A function that was killed left no fault: it would be killed again.
+        _ if may_retry && tools.catalog.passing_fault(job.id).await?.is_some() => Output::Retry,
+        _ => Output::End,
+    })
 }
 
 async fn release(tools: &Tools, job: JobId) -> Result<(), Fault> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use permafrost_domain::job::Job;
 use permafrost_domain::recovery_point::RecoveryPoint;
+use permafrost_domain::{InstanceId, PointId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::Digest;
@@ -151,7 +153,16 @@ pub struct PointFolder {
 impl PointFolder {
     /// The folder of a point.
     pub fn of(point: &RecoveryPoint) -> Self {
-        let prefix = format!("instances/{}/points/{}/", point.instance, point.id);
+        Self::new(point.instance, point.id)
+    }
+
+    /// The folder of the point that a backup makes.
+    pub fn of_backup(job: &Job) -> Self {
+        Self::new(job.instance, PointId::of_backup(job.id))
+    }
+
+    fn new(instance: InstanceId, point: PointId) -> Self {
+        let prefix = format!("instances/{instance}/points/{point}/");
         Self { s3: Aws::root().s3(), prefix }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use permafrost_domain::Code;
+use permafrost_domain::job::Job;
 use permafrost_tests::faults::{FaultyStack, How, Rule, Variant, When};
 use permafrost_tests::support::point::PointFolder;
 
@@ -41,4 +43,17 @@ async fn a_backup_whose_task_failed_for_a_while_copies_only_what_is_missing() {
         runs.dedup();
         assert_eq!(runs.len(), 1, "task {task} was copied more than once");
     }
+}
+
+/// A backup that nobody resumes holds its snapshot for no longer than any other: it fails, and leaves nothing.
+#[tokio::test]
+async fn a_backup_that_stays_suspended_fails_when_its_snapshot_is_too_old() {
+    let arranged = Arranged::new("crash-suspend").await;
+    let planned = Rule::delay("plan-dump", Duration::from_secs(3)).times(1);
+    let (job, [planned]) = arranged.backup([planned]);
+    arranged.stack.start(&job).await;
+    planned.wait_until_fired().await;
+    let _: Job = arranged.cli.ask(&["job", "suspend", &job.id.to_string()]).await;
+    let job = arranged.stack.ended(&job).await;
+    arranged.assert_failed_backup(&job, Code::SnapshotExpired).await;
 }

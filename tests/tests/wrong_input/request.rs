@@ -69,6 +69,8 @@ async fn what_does_not_exist() {
         (vec!["restore", name, to[0], to[1]], Code::RecoveryPointNotFound, ""),
         (vec!["job", "show", &job], Code::JobNotFound, &job),
         (vec!["job", "cancel", &job], Code::JobNotFound, &job),
+        (vec!["job", "suspend", &job], Code::JobNotFound, &job),
+        (vec!["job", "resume", &job], Code::JobNotFound, &job),
     ];
     for (arguments, code, object) in cases {
         let outcome = cli.run(&arguments).await;

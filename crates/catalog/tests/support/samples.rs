@@ -54,6 +54,7 @@ pub(crate) fn job(operation: Operation, instance: &Instance, seconds: i64) -> Jo
         status: JobStatus::Queued,
         created_at: at(seconds),
         ended_at: None,
+        suspended_at: None,
         progress: Progress::default(),
         fault: None,
         warnings: Vec::new(),
@@ -73,6 +74,7 @@ pub(crate) fn full_job(instance: &Instance) -> Job {
     Job {
         status: JobStatus::Failed,
         ended_at: Some("2026-11-22T11:00:00.123456789Z".parse().unwrap()),
+        suspended_at: Some("2026-11-22T10:30:00.5Z".parse().unwrap()),
         progress: Progress {
             tables_done: 3,
             tables_expected: Some(u64::MAX),

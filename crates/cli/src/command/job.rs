@@ -24,6 +24,16 @@ pub(super) async fn run(client: &Client, command: JobCommand, console: &Console)
             let ended = wait::until_ended(client, job, console).await?;
             show_ended(&ended, console)
         }
+        JobCommand::Suspend { job } => {
+            let job = client.suspend_job(job).await?;
+            console.result(&job, |job| render::job(job, super::now()))?;
+            console.note(&format!("\nIts snapshot stays held: permafrost job resume {}", job.id));
+            Ok(())
+        }
+        JobCommand::Resume { job } => {
+            let job = client.resume_job(job).await?;
+            console.result(&job, |job| render::job(job, super::now()))
+        }
         JobCommand::Cancel { job } => {
             let job = client.cancel(job).await?;
             console.result(&job, |job| render::job(job, super::now()))?;

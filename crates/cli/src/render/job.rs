@@ -26,7 +26,7 @@ pub(crate) fn jobs(jobs: &[Job], now: Timestamp) -> String {
             job.id.to_string(),
             job.operation.to_string(),
             job.instance_name.to_string(),
-            job.status.to_string(),
+            status(job),
             time(job.created_at),
             took(job, now),
         ]
@@ -44,6 +44,7 @@ pub(crate) fn job(job: &Job, now: Timestamp) -> String {
         ("Instance", Some(format!("{} ({})", job.instance_name, job.instance))),
         ("Status", Some(job.status.to_string())),
         ("Started", Some(format!("{} by {}", time(job.created_at), job.started_by))),
+        ("Suspended", job.suspended_at.map(|at| format!("since {}", time(at)))),
         ("Ended", job.ended_at.map(time)),
         ("Took", Some(took(job, now))),
         ("Copied", copied(&job.progress)),
@@ -124,6 +125,11 @@ fn what_to_do(check: &Check) -> String {
     text
 }
 
+fn status(job: &Job) -> String {
+    let suspended = if job.suspended_at.is_some() { ", suspended" } else { "" };
+    format!("{}{suspended}", job.status)
+}
+
 fn took(job: &Job, now: Timestamp) -> String {
     span(job.ended_at.unwrap_or(now).duration_since(job.created_at))
 }
@@ -154,13 +160,15 @@ mod tests {
         let mut failed = samples::backup_job();
         failed.status = JobStatus::Failed;
         failed.ended_at = Some("2026-11-22T08:00:09Z".parse().unwrap());
-        let text = jobs(&[samples::backup_job(), failed], now());
+        let suspended = Job { suspended_at: Some(now()), ..samples::backup_job() };
+        let text = jobs(&[samples::backup_job(), failed, suspended], now());
         assert_eq!(
             text,
             "\
-JOB                             OPERATION  INSTANCE  STATUS      STARTED                    TOOK
-job-01kb0000000000000000000003  Backup     shop      InProgress  2026-11-22T08:00:00Z  5 min 0 s
-job-01kb0000000000000000000003  Backup     shop      Failed      2026-11-22T08:00:00Z        9 s"
+JOB                             OPERATION  INSTANCE  STATUS                 STARTED                    TOOK
+job-01kb0000000000000000000003  Backup     shop      InProgress             2026-11-22T08:00:00Z  5 min 0 s
+job-01kb0000000000000000000003  Backup     shop      Failed                 2026-11-22T08:00:00Z        9 s
+job-01kb0000000000000000000003  Backup     shop      InProgress, suspended  2026-11-22T08:00:00Z  5 min 0 s"
         );
     }
 

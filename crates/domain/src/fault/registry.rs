@@ -138,6 +138,8 @@ codes! {
         "Wait for running jobs to end.";
     JobCancelled, Cancelled, Never, "the job was cancelled",
         "Start it again when it is wanted.";
+    JobSuspended, Conflict, Never, "the job is suspended",
+        "Resume it with `permafrost job resume`.";
     AccessDenied, Access, Never, "the caller may not do this",
         "Ask for one of the vault's managed policies: reader, operator, contributor or administrator.";
     // Policies and protection.
