@@ -293,7 +293,7 @@ impl Catalog {
     /// # Errors
     /// `JobNotRunning` where it has ended, `JobNotFound`.
     pub async fn request_cancel(&self, id: JobId) -> Result<(), CatalogError> {
-        let expression = Expression::new().set("status", text(JobStatus::Cancelling));
+        let expression = Expression::new().set("status", text(JobStatus::Cancelling)).remove(SUSPENDED_AT);
         self.change_open_job(id, expression).await.map(drop)
     }
 

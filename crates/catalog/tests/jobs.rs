@@ -217,11 +217,11 @@ async fn a_backup_is_suspended_and_resumed_while_it_works() {
         assert_eq!(standing().await, JobStanding { suspended: true, failed: true, given_up_round, ..queued });
     }
     catalog.request_cancel(restore.id).await.unwrap();
+    assert!(!standing().await.suspended, "what is being cancelled is not resumed");
     for refused in [catalog.suspend_job(restore.id, at(6)).await, catalog.resume_job(restore.id).await] {
         assert_eq!(refused.unwrap_err().code(), Code::JobCancelled);
     }
     catalog.close_job(restore.id, &JobOutcome::Cancelled, at(9)).await.unwrap();
-    assert_eq!(catalog.job(restore.id).await.unwrap().suspended_at, None, "what has ended is not suspended");
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ impl Executions {
                     Ok(_) => {}
                     // Quick jobs have ended by now; their record still wants its execution.
                     Err(CatalogError::JobNotRunning { .. }) => note_execution(catalog, job.id, &arn).await,
-                    // The execution runs, and its first step says so too.
+                    // The execution runs, whether or not somebody can see that it does.
                     Err(error) => tracing::warn!(job = %job.id, %error, "the job's start is not recorded"),
                 }
                 Ok(())

@@ -39,15 +39,14 @@ impl<'a> TaskProgress<'a> {
         }
         self.said_at = Instant::now();
         self.record(&done).await?;
-        self.check_wanted().await.map(drop)
+        self.check_wanted(self.tools.catalog.job_standing(self.job).await?)
     }
 
-    /// Makes sure that the task is to be carried out now; how its job stands.
+    /// Makes sure that the task is to be carried out where the job stands like this.
     ///
     /// # Errors
     /// As [`TaskProgress::say`].
-    pub async fn check_wanted(&self) -> Result<JobStanding, Fault> {
-        let standing = self.tools.catalog.job_standing(self.job).await?;
+    pub fn check_wanted(&self, standing: JobStanding) -> Result<(), Fault> {
         let JobStanding { status, suspended, failed, .. } = standing;
         let stop = |code, why: String| Err(Fault::new(code, why).on(self.job.to_string()));
         if status == JobStatus::Cancelling || status.has_ended() {
@@ -59,7 +58,7 @@ impl<'a> TaskProgress<'a> {
         if suspended {
             return stop(Code::JobSuspended, "the job is suspended".to_owned());
         }
-        Ok(standing)
+        Ok(())
     }
 
     /// Tells the job what the task has done in all.

@@ -9,7 +9,7 @@ use permafrost_domain::job::{Job, Operation};
 use permafrost_domain::{Code, Fault, JobId};
 use permafrost_function::clock;
 use permafrost_testing::Vault;
-use release_snapshot::{Input, Output};
+use release_snapshot::{Input, Next};
 
 /// A backup whose snapshot is held, or was once.
 async fn backup(lease_s: i64) -> (Vault, JobId) {
@@ -33,9 +33,10 @@ async fn backup(lease_s: i64) -> (Vault, JobId) {
     (vault, job.id)
 }
 
-async fn next(vault: &Vault, job: JobId, suspended: bool, may_retry: bool) -> Result<Output, Code> {
+async fn next(vault: &Vault, job: JobId, suspended: bool, may_retry: bool) -> Result<Next, Code> {
     let input = Input { job, suspended, may_retry };
-    release_snapshot::handle(&vault.tools, input).await.map_err(|fault| fault.code)
+    let answer = release_snapshot::handle(&vault.tools, input).await;
+    answer.map(|answer| answer.next).map_err(|fault| fault.code)
 }
 
 /// The holder that lets go when it is asked to.
@@ -48,7 +49,7 @@ async fn let_go(vault: &Vault, job: JobId) {
 }
 
 /// What comes next where the snapshot is let go of.
-async fn last(vault: &Vault, job: JobId, suspended: bool, may_retry: bool) -> Result<Output, Code> {
+async fn last(vault: &Vault, job: JobId, suspended: bool, may_retry: bool) -> Result<Next, Code> {
     tokio::join!(Box::pin(next(vault, job, suspended, may_retry)), Box::pin(let_go(vault, job))).0
 }
 
@@ -58,15 +59,16 @@ async fn a_suspended_backup_waits_until_it_is_resumed() {
     let (vault, job) = backup(60).await;
     let catalog = &vault.tools.catalog;
     catalog.suspend_job(job, clock::now()).await.unwrap();
+    catalog.record_passing_fault(job, &Fault::new(Code::StoreUnavailable, "503")).await.unwrap();
     for (suspended, may_retry) in [(true, false), (false, true), (true, true)] {
-        assert_eq!(next(&vault, job, suspended, may_retry).await, Ok(Output::Ask));
+        assert_eq!(next(&vault, job, suspended, may_retry).await, Ok(Next::Ask));
     }
     catalog.resume_job(job).await.unwrap();
     for may_retry in [false, true] {
-        assert_eq!(next(&vault, job, true, may_retry).await, Ok(Output::Resume));
+        assert_eq!(next(&vault, job, true, may_retry).await, Ok(Next::Resume));
     }
-    assert_eq!(last(&vault, job, false, false).await, Ok(Output::End));
-    assert_eq!(next(&vault, job, false, false).await, Ok(Output::End), "asked twice");
+    assert_eq!(last(&vault, job, false, false).await, Ok(Next::End));
+    assert_eq!(next(&vault, job, false, false).await, Ok(Next::End), "asked twice");
 }
 
 /// A backup whose tasks are all done when it is suspended does not wait.
@@ -74,7 +76,7 @@ async fn a_suspended_backup_waits_until_it_is_resumed() {
 async fn a_backup_that_is_suspended_too_late_goes_on() {
     let (vault, job) = backup(60).await;
     vault.tools.catalog.suspend_job(job, clock::now()).await.unwrap();
-    assert_eq!(last(&vault, job, false, false).await, Ok(Output::End));
+    assert_eq!(last(&vault, job, false, false).await, Ok(Next::End));
 }
 
 /// Tasks are run once more where what they failed of may pass.
@@ -83,15 +85,20 @@ async fn tasks_that_failed_of_what_may_pass_are_run_once_more() {
     let (vault, job) = backup(60).await;
     let passing = Fault::new(Code::StoreUnavailable, "503");
     vault.tools.catalog.record_passing_fault(job, &passing).await.unwrap();
-    assert_eq!(next(&vault, job, false, true).await, Ok(Output::Retry));
-    assert_eq!(last(&vault, job, false, false).await, Ok(Output::End));
+    assert_eq!(next(&vault, job, false, true).await, Ok(Next::Retry));
+    assert_eq!(last(&vault, job, false, false).await, Ok(Next::End));
 }
 
 /// Tasks that were killed are not run again, nor those of a job that failed for good.
 #[tokio::test]
 async fn tasks_that_would_fail_again_are_not_run_again() {
-    let (vault, job) = backup(60).await;
-    assert_eq!(last(&vault, job, false, true).await, Ok(Output::End));
+    for suspended in [false, true] {
+        let (vault, job) = backup(60).await;
+        if suspended {
+            vault.tools.catalog.suspend_job(job, clock::now()).await.unwrap();
+        }
+        assert_eq!(last(&vault, job, false, true).await, Ok(Next::End));
+    }
 
     let (vault, job) = backup(60).await;
     vault.tools.catalog.suspend_job(job, clock::now()).await.unwrap();

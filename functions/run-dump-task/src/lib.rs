@@ -25,8 +25,10 @@ pub struct Input {
     /// The number of the task.
     pub task: u32,
     /// How often the job's tasks have been begun, with this time.
+    #[serde(default)]
     pub round: u32,
     /// Whether it was tried in vain, and is not to be tried again in this round.
+    #[serde(default)]
     pub given_up: bool,
 }
 
@@ -55,10 +57,11 @@ pub async fn handle(tools: &Tools, input: Input) -> Result<Output, Fault> {
 
 async fn copy(tools: &Tools, input: &Input) -> Result<(), Fault> {
     let mut progress = TaskProgress::new(tools, input.job, input.task);
-    let given_up = progress.check_wanted().await?.given_up_round;
-    if given_up.is_some_and(|round| round >= input.round) {
+    let standing = tools.catalog.job_standing(input.job).await?;
+    if standing.given_up_round.is_some_and(|round| round >= input.round) {
         return Ok(());
     }
+    progress.check_wanted(standing)?;
     let layout = PointLayout::new(input.instance, PointId::of_backup(input.job));
     let (object, body) = tools.store.get_current(&layout, PointLayout::PLAN).await?;
     let plan: DumpPlan = parse_document(&layout.key(&object.key), &body)?;

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep};
 
 use super::arranged::Arranged;
 
-/// A suspended backup copies nothing, and its snapshot is handed from holder to holder. Resumed, it copies only what is
-/// missing, and shows one moment all the same.
+/// A backup that was suspended goes on within its snapshot and copies only what is missing. Meanwhile it copies nothing,
+/// and its snapshot is handed from holder to holder; it shows one moment all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspended_backup_copies_only_what_is_missing() {
     let arranged = Arranged::new("suspended", 1_000_000).await;

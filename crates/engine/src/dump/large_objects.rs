@@ -1,5 +1,6 @@
 //! Copying large objects.
 
+use permafrost_domain::job::Progress;
 use permafrost_vault::plan::OidRange;
 use permafrost_vault::task_result::{Frame, LargeObjectData};
 
@@ -17,15 +18,14 @@ pub(super) async fn copy(
     connection: &mut Connection,
     frames: &mut FrameWriter,
     range: OidRange,
-    watch: &mut impl AsyncFnMut(permafrost_domain::job::Progress) -> Result<(), EngineError>,
+    watch: &mut impl AsyncFnMut(Progress) -> Result<(), EngineError>,
 ) -> Result<Vec<LargeObjectData>, EngineError> {
     let mut copied = Vec::new();
     for batch in oids(connection, range).await?.chunks(BATCH) {
         for (oid, first) in beginnings(connection, batch).await? {
-            let frames = copy_object(connection, frames, oid, first).await?;
+            let frames = copy_object(connection, frames, oid, first, watch).await?;
             copied.push(LargeObjectData { oid, frames });
         }
-        watch(frames.done).await?;
     }
     Ok(copied)
 }
@@ -65,6 +65,7 @@ async fn copy_object(
     frames: &mut FrameWriter,
     oid: u32,
     first: Vec<u8>,
+    watch: &mut impl AsyncFnMut(Progress) -> Result<(), EngineError>,
 ) -> Result<Vec<Frame>, EngineError> {
     let object = format!("large object {oid}");
     let mut written = Vec::new();
@@ -76,6 +77,7 @@ async fn copy_object(
         frames.raw.append(&mut chunk);
         if !frames.raw.is_empty() && (last || frames.raw.len() >= FRAME_BYTES) {
             written.push(frames.write(0, None).await?);
+            watch(frames.done).await?;
         }
         if last {
             return Ok(written);

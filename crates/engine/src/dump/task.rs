@@ -72,7 +72,6 @@ impl TaskRun<'_> {
                 objects.append(&mut large_objects::copy(&mut connection, &mut frames, *range, watch).await?);
             }
         }
-        watch(frames.done).await?;
         connection.close().await;
 
         objects.sort_by_key(|object| object.oid);

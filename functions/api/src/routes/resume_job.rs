@@ -11,7 +11,7 @@ use crate::request::Request;
 pub(crate) fn describe() -> Description {
     Description::new(
         "Resume a suspended backup",
-        "It goes on within its snapshot, and copies only what is missing. May be repeated.",
+        "It goes on within its snapshot, and copies only what is missing: soon where it was suspended for a short time, after a quarter of an hour at most. May be repeated.",
     )
     .answer::<Job>(200, "The job as it is now.")
     .faults(&[Code::JobCancelled, Code::JobNotFound, Code::JobNotRunning])

@@ -9,7 +9,7 @@ use crate::openapi::Description;
 use crate::request::Request;
 
 pub(crate) fn describe() -> Description {
-    Description::new("Suspend a backup", "Its tasks stop, what they have copied stays, and its snapshot is held until it is resumed, cancelled or too old. One whose tasks are done completes all the same. May be repeated.")
+    Description::new("Suspend a backup", "Its tasks stop, what finished ones have copied stays, and its snapshot is held until it is resumed, cancelled or too old. One whose tasks are done completes all the same. A scheduled backup keeps its place among those that run at once. May be repeated.")
         .answer::<Job>(200, "The job as it is now.")
         .faults(&[Code::InvalidRequest, Code::JobCancelled, Code::JobNotFound, Code::JobNotRunning])
 }
